@@ -1,0 +1,83 @@
+//! Whether the topic is there, and creating it if asked to.
+
+use std::sync::Arc;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::{PublishError, PublishOptions};
+use crate::broker::{client_config, milliseconds, partitions_of};
+
+/// The broker's own default, which fits a single local broker as well as a cluster of three.
+const REPLICATION_DEFAULT: i32 = -1;
+
+/// Makes sure that the broker answers and has the topic, before anything is sent: otherwise
+/// librdkafka would keep rows and wait in silence.
+pub(super) async fn ensure(options: &PublishOptions) -> Result<(), PublishError> {
+    let admin: AdminClient<DefaultClientContext> =
+        client_config(&options.bootstrap_servers, &options.kafka_properties, &[])
+            .create()
+            .map_err(|source| PublishError::Configuration { source })?;
+    let admin = Arc::new(admin);
+    if exists(Arc::clone(&admin), options).await? {
+        return Ok(());
+    }
+    match options.create_topic {
+        Some(partitions) => create(&admin, options, partitions).await,
+        None => Err(PublishError::MissingTopic {
+            topic: options.topic.clone(),
+            bootstrap_servers: options.bootstrap_servers.clone(),
+        }),
+    }
+}
+
+async fn exists(
+    admin: Arc<AdminClient<DefaultClientContext>>,
+    options: &PublishOptions,
+) -> Result<bool, PublishError> {
+    let (topic, timeout) = (options.topic.clone(), milliseconds(options.timeout_ms));
+    let fetch = move || admin.inner().fetch_metadata(Some(&topic), timeout);
+    let fetched = tokio::task::spawn_blocking(fetch).await;
+    let metadata = fetched.map_err(|_| PublishError::Interrupted)?.map_err(|source| {
+        PublishError::Unreachable {
+            bootstrap_servers: options.bootstrap_servers.clone(),
+            timeout_ms: options.timeout_ms,
+            source,
+        }
+    })?;
+    let partitions = partitions_of(&options.topic, &metadata);
+    let partitions = partitions.map_err(|code| refused("describe", options, code))?;
+    Ok(partitions.is_some())
+}
+
+async fn create(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &PublishOptions,
+    partitions: i32,
+) -> Result<(), PublishError> {
+    let replication = TopicReplication::Fixed(REPLICATION_DEFAULT);
+    let topic = NewTopic::new(&options.topic, partitions, replication);
+    let timeout = Some(milliseconds(options.timeout_ms));
+    let limits = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
+    let created = admin.create_topics([&topic], &limits).await.map_err(|source| {
+        PublishError::Topic { action: "create", topic: options.topic.clone(), source }
+    })?;
+    for result in created {
+        match result {
+            // Another publisher was quicker.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(refused("create", options, code)),
+        }
+    }
+    Ok(())
+}
+
+fn refused(
+    action: &'static str,
+    options: &PublishOptions,
+    code: RDKafkaErrorCode,
+) -> PublishError {
+    let source = KafkaError::MetadataFetch(code);
+    PublishError::Topic { action, topic: options.topic.clone(), source }
+}

@@ -1,0 +1,1 @@
+//! Config (the only reader of the environment), clock and telemetry.

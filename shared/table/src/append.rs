@@ -1,0 +1,92 @@
+//! Append: rows and their offsets, in one step (INV-2).
+
+use tokio::time::Instant;
+
+use crate::checkpoint::Advance;
+use crate::commit::{Attempt, Course, Limits, Settled};
+use crate::data_files::EncodedFiles;
+use crate::error::{Blame, TableError};
+use crate::snapshot::AppendPlan;
+use crate::state::TableState;
+use crate::table::Table;
+
+/// A batch ready to commit.
+#[derive(Debug)]
+pub struct AppendRequest<'a> {
+    /// The state the batch was cut and decoded by.
+    pub base: &'a TableState,
+    /// Its rows.
+    pub files: EncodedFiles,
+    /// The offsets it settles, one range a partition.
+    pub advances: Vec<Advance>,
+    /// The time of the snapshot, in milliseconds since the epoch.
+    pub now_ms: i64,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+/// What became of an append.
+#[must_use]
+#[derive(Debug)]
+pub enum Appended {
+    /// Rows and offsets are in the table.
+    Committed {
+        /// The snapshot that added them.
+        snapshot_id: i64,
+        /// How many attempts it took.
+        attempts: u32,
+        /// The table after it.
+        state: TableState,
+    },
+    /// The table moved in a way that changes what the batch means (its checkpoint, schema or partition spec): nothing was
+    /// committed; cut and decode the batch again by the new state.
+    Superseded {
+        /// The table as it stands.
+        state: TableState,
+        /// How many attempts were made.
+        attempts: u32,
+    },
+}
+
+impl Table {
+    /// Commits rows and offsets on top of `request.base`, or of what other writers made of it meanwhile.
+    pub async fn append(&self, request: AppendRequest<'_>) -> Result<Appended, TableError> {
+        let AppendRequest { base, files, advances, now_ms, deadline } = request;
+        let blame = Blame(self.ident());
+        let plan = AppendPlan::try_new(base, &files).await.map_err(blame.metadata("write the manifest"))?;
+        let data_files = files.files.iter().map(|file| (file.data_file.file_path().to_owned(), file.bytes.clone()));
+        let shared = data_files.chain(plan.manifest_file()).collect();
+        let mut course = Course::new(self, Limits::of_table(&base.metadata, deadline), shared);
+        let mut current = base.clone();
+        // Ends: `Course` bounds the attempts.
+        loop {
+            if supersedes(base, &current, &advances) {
+                course.abandon(&current).await;
+                return Ok(Appended::Superseded { state: current, attempts: course.attempts() });
+            }
+            let proposal = plan.propose(&current, &advances, course.attempts(), now_ms).await;
+            let proposal = proposal.map_err(blame.metadata("build the snapshot"))?;
+            let attempt =
+                Attempt { new: proposal.new, manifests: proposal.manifests, own_files: vec![proposal.manifest_list] };
+            let holds_it = |state: &TableState| state.metadata.snapshot_by_id(plan.snapshot_id).is_some();
+            match course.attempt(&current, attempt, holds_it).await? {
+                Settled::Landed(state) => {
+                    let (snapshot_id, attempts) = (plan.snapshot_id, course.attempts());
+                    return Ok(Appended::Committed { snapshot_id, attempts, state });
+                }
+                Settled::Lost(state) => current = state,
+            }
+        }
+    }
+}
+
+/// Whether rows cut and decoded by `base` may no longer be committed as they are on `current`.
+fn supersedes(base: &TableState, current: &TableState, advances: &[Advance]) -> bool {
+    let moved = |advance: &Advance| {
+        base.checkpoint.progress(&advance.partition) != current.checkpoint.progress(&advance.partition)
+    };
+    base.metadata.uuid() != current.metadata.uuid()
+        || base.metadata.current_schema_id() != current.metadata.current_schema_id()
+        || base.metadata.default_partition_spec_id() != current.metadata.default_partition_spec_id()
+        || advances.iter().any(moved)
+}

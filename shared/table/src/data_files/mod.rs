@@ -1,0 +1,72 @@
+//! Rows become Parquet data files: split by partition, encoded in memory, described by metrics of our own.
+
+mod encode;
+mod metrics;
+mod metrics_mode;
+mod partition;
+mod partition_path;
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use iceberg::spec::{DataFile, SchemaRef, TableMetadata};
+
+/// A data file in memory: not in storage yet.
+#[derive(Debug, Clone)]
+pub struct EncodedFile {
+    /// What the manifest will say of it.
+    pub data_file: DataFile,
+    /// The Parquet bytes to put at `data_file.file_path()`.
+    pub bytes: Bytes,
+}
+
+/// Data files for a batch, with the schema and partition spec they were made by.
+#[derive(Debug, Clone)]
+pub struct EncodedFiles {
+    /// One file per partition the rows fall into.
+    pub files: Vec<EncodedFile>,
+    /// The table's current schema when the rows were decoded.
+    pub schema: SchemaRef,
+    /// The table's default partition spec then.
+    pub partition_spec_id: i32,
+}
+
+/// Rows that can't be written as data files of this table.
+#[derive(Debug, thiserror::Error)]
+pub enum DataFileError {
+    /// Iceberg's own code refused the partition transform or the metadata.
+    #[error("check the partition spec against the schema: expected partition values for the batch, found: {0}")]
+    Partition(#[source] iceberg::Error),
+    /// Arrow refused to regroup or measure the rows.
+    #[error("report this as a bug: expected to regroup rows by partition, found: {0}")]
+    Arrow(#[from] arrow_schema::ArrowError),
+    /// The Parquet writer refused the rows.
+    #[error("report this as a bug: expected to encode the rows as Parquet, found: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// A table property that can't be read.
+    #[error("correct table property `{property}`: expected {expected}, found `{found}`")]
+    Property {
+        /// Name of the property.
+        property: String,
+        /// What would be read.
+        expected: &'static str,
+        /// Its value.
+        found: String,
+    },
+    /// The manifest entry could not be built.
+    #[error("report this as a bug: expected a complete data file entry, found: {0}")]
+    Entry(String),
+}
+
+/// Encodes `rows` (shaped by the table's current schema) as data files of the table.
+pub fn encode(metadata: &TableMetadata, rows: &RecordBatch) -> Result<EncodedFiles, DataFileError> {
+    let schema = metadata.current_schema().clone();
+    let spec = metadata.default_partition_spec();
+    let mut files = Vec::new();
+    if rows.num_rows() > 0 {
+        let encoder = encode::Encoder::try_new(metadata)?;
+        for group in partition::split(spec, &schema, rows)? {
+            files.push(encoder.encode(&group)?);
+        }
+    }
+    Ok(EncodedFiles { files, schema, partition_spec_id: spec.spec_id() })
+}

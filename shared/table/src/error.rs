@@ -1,0 +1,143 @@
+//! What can go wrong with a table, and what the caller should do about it.
+
+use iceberg::TableIdent;
+
+use crate::catalog::{CatalogError, display};
+use crate::checkpoint::{CheckpointFormatError, EpochError};
+use crate::data_files::DataFileError;
+use crate::lineage::HistoryError;
+use crate::storage::LocationError;
+
+/// What a failure asks of the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Deliver the batch again: nothing was lost, and it may work next time.
+    Retry,
+    /// Stop and have somebody look: trying again gives the same answer.
+    Halt,
+}
+
+/// A failed table operation. Nothing it returns from has been half committed.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The catalog refused or did not answer.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// No store serves the table's location.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// The checkpoint property can't be read.
+    #[error("table `{table}`: {source}")]
+    CheckpointFormat {
+        /// The table.
+        table: String,
+        /// What is wrong with it.
+        source: CheckpointFormatError,
+    },
+    /// The checkpoint does not belong to the table's history.
+    #[error("table `{table}`: {source}")]
+    History {
+        /// The table.
+        table: String,
+        /// What was found instead.
+        source: HistoryError,
+    },
+    /// Records below the checkpoint that can't be redelivered ones.
+    #[error("table `{table}`: {source}")]
+    Epoch {
+        /// The table.
+        table: String,
+        /// The records.
+        source: EpochError,
+    },
+    /// Rows could not be turned into data files.
+    #[error("table `{table}`: {source}")]
+    DataFile {
+        /// The table.
+        table: String,
+        /// Why not.
+        source: DataFileError,
+    },
+    /// A file could not be read or written.
+    #[error("try again, then check permissions: {operation} for table `{table}`: expected success, found: {source}")]
+    Storage {
+        /// What was being done.
+        operation: &'static str,
+        /// The table.
+        table: String,
+        /// The storage's words.
+        source: iceberg::Error,
+    },
+    /// Metadata could not be built or read as Iceberg metadata.
+    #[error("check the table with another engine: {operation} for table `{table}`: expected valid table metadata, found: {source}")]
+    Metadata {
+        /// What was being done.
+        operation: &'static str,
+        /// The table.
+        table: String,
+        /// iceberg's words.
+        source: iceberg::Error,
+    },
+    /// A table this build does not write.
+    #[error("{remedy}: table `{table}`: expected {expected}, found {found}")]
+    Unsupported {
+        /// What to do.
+        remedy: &'static str,
+        /// The table.
+        table: String,
+        /// What is supported.
+        expected: &'static str,
+        /// What the table has.
+        found: String,
+    },
+    /// Other writers won every attempt.
+    #[error(
+        "deliver the batch again, or raise table property `commit.retry.num-retries`: commit to table `{table}`: \
+         expected to win within {attempts} attempts, found a conflict each time"
+    )]
+    Contended {
+        /// The table.
+        table: String,
+        /// How many attempts were made.
+        attempts: u32,
+    },
+    /// A commit whose outcome could not be learned before the deadline. Its files are kept.
+    #[error(
+        "deliver the batch again; what was committed will be recognised: commit to table `{table}`: expected to learn \
+         its outcome before the deadline, found: {reason}"
+    )]
+    OutcomeUnknown {
+        /// The table.
+        table: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl TableError {
+    /// What the caller should do.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Catalog(CatalogError::Unavailable { .. })
+            | Self::Storage { .. }
+            | Self::Contended { .. }
+            | Self::OutcomeUnknown { .. } => Remedy::Retry,
+            _ => Remedy::Halt,
+        }
+    }
+}
+
+/// Attaches a table's name to the errors of the layers below.
+pub(crate) struct Blame<'a>(pub(crate) &'a TableIdent);
+
+impl Blame<'_> {
+    pub(crate) fn storage(&self, operation: &'static str) -> impl FnOnce(iceberg::Error) -> TableError + use<> {
+        let table = display(self.0);
+        move |source| TableError::Storage { operation, table, source }
+    }
+
+    pub(crate) fn metadata(&self, operation: &'static str) -> impl FnOnce(iceberg::Error) -> TableError + use<> {
+        let table = display(self.0);
+        move |source| TableError::Metadata { operation, table, source }
+    }
+}

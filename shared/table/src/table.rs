@@ -1,0 +1,157 @@
+//! A table: its catalog entry, its storage, and the state a warm function keeps.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use iceberg::TableIdent;
+use iceberg::spec::{FormatVersion, ManifestFile, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
+use tokio::time::Instant;
+
+use crate::catalog::{Catalog, Pointer, display};
+use crate::commit::{Attempt, Course, Limits, Settled};
+use crate::error::{Blame, TableError};
+use crate::metadata_file::NewMetadata;
+use crate::state::TableState;
+use crate::storage::ObjectStore;
+
+/// One Iceberg table, and the last state read of it.
+#[derive(Debug)]
+pub struct Table {
+    ident: TableIdent,
+    catalog: Arc<dyn Catalog>,
+    store: ObjectStore,
+    cached: Mutex<Option<TableState>>,
+}
+
+/// What a new table is made of.
+#[derive(Debug, Clone)]
+pub struct TableDefinition {
+    /// The schema; field ids are assigned anew, from 1.
+    pub schema: Schema,
+    /// The partition spec, by the schema's own field ids.
+    pub partition_spec: UnboundPartitionSpec,
+    /// Table properties.
+    pub properties: HashMap<String, String>,
+    /// Where it goes; the catalog's default when `None`.
+    pub location: Option<String>,
+}
+
+impl Table {
+    /// A handle; nothing is read yet.
+    pub fn new(ident: TableIdent, catalog: Arc<dyn Catalog>, store: ObjectStore) -> Self {
+        Self { ident, catalog, store, cached: Mutex::default() }
+    }
+
+    /// The table's name.
+    pub fn ident(&self) -> &TableIdent {
+        &self.ident
+    }
+
+    pub(crate) fn catalog(&self) -> &dyn Catalog {
+        self.catalog.as_ref()
+    }
+
+    /// The last state read or committed; `None` on a cold start.
+    pub fn cached(&self) -> Option<TableState> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The table as it stands: one catalog call, and metadata and manifest list only when the pointer moved.
+    pub async fn refresh(&self) -> Result<TableState, TableError> {
+        let pointer = self.catalog.pointer(&self.ident).await?;
+        let state = match self.cached() {
+            Some(cached) if cached.pointer.metadata_location == pointer.metadata_location => {
+                // The same metadata under a newer version: a foreign change of the catalog entry alone.
+                TableState { pointer, ..cached }
+            }
+            _ => {
+                let file_io = self.store.file_io(&pointer.metadata_location)?;
+                TableState::read(&self.ident, pointer, file_io).await?
+            }
+        };
+        Ok(self.keep(state))
+    }
+
+    fn keep(&self, state: TableState) -> TableState {
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
+        state
+    }
+
+    /// The state after our own swap, known without reading anything but the catalog's new version.
+    pub(crate) async fn after_swap(
+        &self,
+        base: &TableState,
+        location: &str,
+        metadata: TableMetadata,
+        manifests: Vec<ManifestFile>,
+    ) -> Result<TableState, TableError> {
+        // The version the catalog gave our swap is unknown here and not needed: the next refresh reads it, and a swap from
+        // this state without a refresh conflicts, which is safe.
+        let pointer = Pointer { metadata_location: location.to_owned(), version: String::new() };
+        let state = TableState::new(&self.ident, pointer, Arc::new(metadata), manifests, base.file_io.clone())?;
+        Ok(self.keep(state))
+    }
+
+    /// Creates the table (and its namespace) and returns its first state.
+    pub async fn create(&self, definition: TableDefinition) -> Result<TableState, TableError> {
+        let blame = Blame(&self.ident);
+        let location = match definition.location {
+            Some(location) => location,
+            None => self.catalog.default_location(&self.ident).await?.ok_or_else(|| TableError::Unsupported {
+                remedy: "name a location or a warehouse",
+                table: display(&self.ident),
+                expected: "a location for the new table",
+                found: "neither a location, nor a warehouse, nor one of its namespace".to_owned(),
+            })?,
+        };
+        let location = location.trim_end_matches('/').to_owned();
+        let built = TableMetadataBuilder::new(
+            definition.schema,
+            definition.partition_spec,
+            SortOrder::unsorted_order(),
+            location,
+            FormatVersion::V2,
+            definition.properties,
+        );
+        let metadata = built.and_then(TableMetadataBuilder::build).map_err(blame.metadata("build the metadata"))?.metadata;
+        let first = NewMetadata::first(metadata).map_err(blame.metadata("build the metadata"))?;
+        let file_io = self.store.file_io(&first.location)?;
+        self.catalog.ensure_namespace(&self.ident).await?;
+        let output = file_io.new_output(&first.location).map_err(blame.storage("open the metadata file"))?;
+        output.write(first.bytes).await.map_err(blame.storage("write the metadata file"))?;
+        if let Err(error) = self.catalog.create(&self.ident, &first.location, &first.metadata).await {
+            if let Err(left) = file_io.delete(&first.location).await {
+                tracing::warn!(path = first.location, error = %left, "the metadata file of a table not created stays behind");
+            }
+            return Err(error.into());
+        }
+        self.refresh().await
+    }
+
+    /// Commits a change of metadata alone (schema, properties), made again on each fresh base by `change`.
+    pub async fn update<F>(&self, deadline: Instant, change: F) -> Result<TableState, TableError>
+    where
+        F: Fn(&TableState, TableMetadataBuilder) -> Result<TableMetadataBuilder, TableError>,
+    {
+        let blame = Blame(&self.ident);
+        let mut current = self.refresh().await?;
+        let mut course = Course::new(self, Limits::of_table(&current.metadata, deadline), Vec::new());
+        // Ends: `Course` bounds the attempts.
+        loop {
+            let from = &current.pointer.metadata_location;
+            let builder = TableMetadata::clone(&current.metadata).into_builder(Some(from.clone()));
+            let builder = change(&current, builder)?;
+            let new = NewMetadata::build(builder, from).map_err(blame.metadata("build the metadata"))?;
+            let location = new.location.clone();
+            let attempt = Attempt { new, manifests: current.manifests.to_vec(), own_files: Vec::new() };
+            let holds_it = |state: &TableState| {
+                state.pointer.metadata_location == location
+                    || state.metadata.metadata_log().iter().any(|log| log.metadata_file == location)
+            };
+            match course.attempt(&current, attempt, holds_it).await? {
+                Settled::Landed(state) => return Ok(state),
+                Settled::Lost(state) => current = state,
+            }
+        }
+    }
+}

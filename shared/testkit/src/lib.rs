@@ -1,0 +1,22 @@
+//! Dev only: servers, builders, faulty decorators and the oracle.
+//!
+//! The test ground starts real parts on loopback, each ended with the value that stands for it, and also when the test
+//! that holds it panics or is killed:
+//!
+//! - [`AwsServer`]: S3, Glue and the rest, with faults on demand and a count of the calls;
+//! - [`KafkaBroker`]: one Apache Kafka node;
+//! - [`readers`]: two independent Iceberg readers, PyIceberg and DuckDB, which must agree.
+//!
+//! They come from `tests/tools/setup`, which `make test` runs first.
+
+pub mod aws;
+mod http;
+pub mod kafka;
+mod process;
+pub mod readers;
+pub mod tools;
+
+pub use aws::AwsServer;
+pub use kafka::KafkaBroker;
+pub use readers::{IdCount, TableAt, TableRows};
+pub use tools::{GroundError, repo_root, tools_dir};
