@@ -86,8 +86,17 @@ pub struct PublishReport {
 
 impl fmt::Display for PublishReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topic, rows, elapsed, .. } = self;
-        write!(f, "published {rows} row(s) to `{topic}` in {} ms", elapsed.as_millis())?;
+        let Self {
+            topic,
+            rows,
+            elapsed,
+            ..
+        } = self;
+        write!(
+            f,
+            "published {rows} row(s) to `{topic}` in {} ms",
+            elapsed.as_millis()
+        )?;
         for (partition, offsets) in &self.offsets {
             write!(f, "; partition {partition}: offsets {offsets}")?;
         }
@@ -104,7 +113,7 @@ pub enum PublishError {
     Configuration {
         /// What librdkafka says.
         #[source]
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The broker did not answer.
     #[error(
@@ -118,7 +127,7 @@ pub enum PublishError {
         timeout_ms: u64,
         /// What librdkafka says.
         #[source]
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The topic does not exist.
     #[error(
@@ -140,7 +149,7 @@ pub enum PublishError {
         topic: String,
         /// What the broker says.
         #[source]
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// A row was not acknowledged. Whether it was written is unknown.
     #[error(
@@ -156,7 +165,7 @@ pub enum PublishError {
         delivered: u64,
         /// What librdkafka says.
         #[source]
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The client ended while a row was on its way, or its blocking call was cancelled.
     #[error("publish again: the Kafka client ended early")]
@@ -180,10 +189,15 @@ pub async fn publish(
         ("enable.idempotence", "true"),
         ("message.timeout.ms", timeout_ms.as_str()),
     ];
-    let producer: FutureProducer =
-        client_config(&options.bootstrap_servers, &options.kafka_properties, &fixed)
-            .create()
-            .map_err(|source| PublishError::Configuration { source })?;
+    let producer: FutureProducer = client_config(
+        &options.bootstrap_servers,
+        &options.kafka_properties,
+        &fixed,
+    )
+    .create()
+    .map_err(|source| PublishError::Configuration {
+        source: source.into(),
+    })?;
     Run::new(&options, now).send_all(&producer).await
 }
 
@@ -252,7 +266,9 @@ impl<'a> Run<'a> {
         let record = FutureRecord::to(&self.options.topic)
             .key(row.account_id())
             .payload(&self.last_row);
-        producer.send_result(record).map_err(|(source, _)| self.undelivered(source))
+        producer
+            .send_result(record)
+            .map_err(|(source, _)| self.undelivered(source))
     }
 
     fn acknowledge(&mut self, delivery: Acknowledgement) -> Result<(), PublishError> {
@@ -260,7 +276,10 @@ impl<'a> Run<'a> {
         let delivery = delivery.map_err(|(source, _)| self.undelivered(source))?;
         self.delivered += 1;
         let widened = match self.offsets.get(&delivery.partition) {
-            Some(range) => (range.first().min(delivery.offset), range.last().max(delivery.offset)),
+            Some(range) => (
+                range.first().min(delivery.offset),
+                range.last().max(delivery.offset),
+            ),
             None => (delivery.offset, delivery.offset),
         };
         // An offset is negative only if the broker did not tell it, which acks=all excludes.
@@ -275,7 +294,7 @@ impl<'a> Run<'a> {
             topic: self.options.topic.clone(),
             count: self.options.count,
             delivered: self.delivered,
-            source,
+            source: Box::new(source),
         }
     }
 }
@@ -285,7 +304,9 @@ type Acknowledgement = Result<OwnedDeliveryResult, futures::channel::oneshot::Ca
 
 /// Microseconds since 1970; 0 if the clock stands before.
 fn first_id(now: SystemTime) -> u64 {
-    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX / 2)
 }
 

@@ -36,6 +36,7 @@ from urllib.parse import parse_qs, unquote
 # moto reads these when it is imported; a developer's own AWS settings must not reach it.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
+os.environ["HOME"] = os.path.dirname(os.path.abspath(__file__))
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
 from moto.core.responses import EmptyResult  # noqa: E402

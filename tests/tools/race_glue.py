@@ -2,8 +2,9 @@
 
     race_glue.py ENDPOINT DATABASE TABLE INCREMENTS
 
-Adds 1 to the table parameter `count`, INCREMENTS times, each by GetTable and an UpdateTable that names the version read,
-tried again on a conflict. Prints how many conflicts it met.
+Prints `ready` and waits for a line on standard input, so that all racers start together. Then adds 1 to the table
+parameter `count`, INCREMENTS times, each by GetTable and an UpdateTable that names the version read, tried again on a
+conflict. Prints how many conflicts it met.
 """
 
 import sys
@@ -14,6 +15,10 @@ endpoint, database, name, increments = sys.argv[1], sys.argv[2], sys.argv[3], in
 glue = boto3.client("glue", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
 # Enough for every other racer to win each round; more would mean that nobody makes progress.
 ATTEMPTS_MAX = 1000
+
+print("ready", flush=True)
+if not sys.stdin.readline():
+    sys.exit("nobody said when to start")
 
 conflicts = 0
 for _ in range(increments):

@@ -26,8 +26,8 @@ from urllib.parse import urlparse
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "PYICEBERG_"))]:
     del os.environ[name]
-# A user's ~/.pyiceberg.yaml must not change what a test sees.
-os.environ["PYICEBERG_HOME"] = os.path.dirname(os.path.abspath(__file__))
+# A user's ~/.pyiceberg.yaml and ~/.aws must not change what a test sees.
+os.environ["HOME"] = os.path.dirname(os.path.abspath(__file__))
 
 import boto3  # noqa: E402
 import duckdb  # noqa: E402
@@ -235,6 +235,8 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is the answer
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=replies, flush=True)
+    # At once: tearing down two engines takes longer than the test that was waiting.
+    os._exit(0)
 
 
 if __name__ == "__main__":

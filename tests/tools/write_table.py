@@ -16,6 +16,8 @@ from decimal import Decimal
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "PYICEBERG_"))]:
     del os.environ[name]
+# A user's ~/.pyiceberg.yaml and ~/.aws must not change what is written.
+os.environ["HOME"] = os.path.dirname(os.path.abspath(__file__))
 
 import pyarrow as pa  # noqa: E402
 import pyiceberg.io.pyarrow as parquet_writer  # noqa: E402

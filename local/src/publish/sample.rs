@@ -20,7 +20,7 @@ const PLACES: [(&str, &str); 6] = [
     ("Turin", "10121"),
 ];
 /// 1,000,000.00 at most: well inside decimal(12,2).
-const AMOUNT_CENTS_MAX: i64 = 100_000_000;
+const AMOUNT_CENTS_MAX: u64 = 100_000_000;
 
 /// A row of the demo's table `demo.events`: `id long` (required), `event_time timestamptz`,
 /// `account_id string`, `kind string`, `amount decimal(12,2)`, `tags list<string>`,
@@ -55,8 +55,10 @@ impl SampleRow {
             event_time: DateTime::<Utc>::from(now).to_rfc3339_opts(SecondsFormat::Micros, true),
             account_id: format!("account-{:04}", random.u32(..ACCOUNT_COUNT)),
             kind: KINDS[random.usize(..KINDS.len())],
-            amount: amount(random.i64(..=AMOUNT_CENTS_MAX).abs()),
-            tags: (0..tag_count).map(|_| TAGS[random.usize(..TAGS.len())]).collect(),
+            amount: amount(random.u64(..=AMOUNT_CENTS_MAX)),
+            tags: (0..tag_count)
+                .map(|_| TAGS[random.usize(..TAGS.len())])
+                .collect(),
             address: Address { city, zip },
         }
     }
@@ -78,7 +80,7 @@ pub fn sample_row(id: u64, seed: u64, now: SystemTime) -> String {
     SampleRow::generate(id, seed, now).to_json()
 }
 
-fn amount(cents: i64) -> Option<Box<RawValue>> {
+fn amount(cents: u64) -> Option<Box<RawValue>> {
     RawValue::from_string(format!("{}.{:02}", cents / 100, cents % 100)).ok()
 }
 
@@ -110,11 +112,26 @@ mod tests {
             let row: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(row["id"], id);
             assert_eq!(row["event_time"], "2025-11-13T02:13:20.000123Z");
-            assert!(row["kind"].is_string() && row["address"]["zip"].is_string(), "{row}");
-            assert!(row["tags"].as_array().unwrap().len() <= TAG_COUNT_MAX, "{row}");
-            let amount = text.split("\"amount\":").nth(1).unwrap().split(',').next().unwrap();
+            assert!(
+                row["kind"].is_string() && row["address"]["zip"].is_string(),
+                "{row}"
+            );
+            assert!(
+                row["tags"].as_array().unwrap().len() <= TAG_COUNT_MAX,
+                "{row}"
+            );
+            let amount = text
+                .split("\"amount\":")
+                .nth(1)
+                .unwrap()
+                .split(',')
+                .next()
+                .unwrap();
             let (whole, cents) = amount.split_once('.').unwrap();
-            assert!(whole.parse::<u64>().unwrap() <= 1_000_000 && cents.len() == 2, "{amount}");
+            assert!(
+                whole.parse::<u64>().unwrap() <= 1_000_000 && cents.len() == 2,
+                "{amount}"
+            );
             accounts.insert(row["account_id"].as_str().unwrap().to_owned());
         }
         assert!(accounts.len() > 500, "the keys must spread over partitions");

@@ -18,7 +18,9 @@ pub(super) async fn ensure(options: &PublishOptions) -> Result<(), PublishError>
     let admin: AdminClient<DefaultClientContext> =
         client_config(&options.bootstrap_servers, &options.kafka_properties, &[])
             .create()
-            .map_err(|source| PublishError::Configuration { source })?;
+            .map_err(|source| PublishError::Configuration {
+                source: source.into(),
+            })?;
     let admin = Arc::new(admin);
     if exists(Arc::clone(&admin), options).await? {
         return Ok(());
@@ -39,13 +41,13 @@ async fn exists(
     let (topic, timeout) = (options.topic.clone(), milliseconds(options.timeout_ms));
     let fetch = move || admin.inner().fetch_metadata(Some(&topic), timeout);
     let fetched = tokio::task::spawn_blocking(fetch).await;
-    let metadata = fetched.map_err(|_| PublishError::Interrupted)?.map_err(|source| {
-        PublishError::Unreachable {
+    let metadata = fetched
+        .map_err(|_| PublishError::Interrupted)?
+        .map_err(|source| PublishError::Unreachable {
             bootstrap_servers: options.bootstrap_servers.clone(),
             timeout_ms: options.timeout_ms,
-            source,
-        }
-    })?;
+            source: Box::new(source),
+        })?;
     let partitions = partitions_of(&options.topic, &metadata);
     let partitions = partitions.map_err(|code| refused("describe", options, code))?;
     Ok(partitions.is_some())
@@ -59,10 +61,17 @@ async fn create(
     let replication = TopicReplication::Fixed(REPLICATION_DEFAULT);
     let topic = NewTopic::new(&options.topic, partitions, replication);
     let timeout = Some(milliseconds(options.timeout_ms));
-    let limits = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
-    let created = admin.create_topics([&topic], &limits).await.map_err(|source| {
-        PublishError::Topic { action: "create", topic: options.topic.clone(), source }
-    })?;
+    let limits = AdminOptions::new()
+        .request_timeout(timeout)
+        .operation_timeout(timeout);
+    let created = admin
+        .create_topics([&topic], &limits)
+        .await
+        .map_err(|source| PublishError::Topic {
+            action: "create",
+            topic: options.topic.clone(),
+            source: Box::new(source),
+        })?;
     for result in created {
         match result {
             // Another publisher was quicker.
@@ -73,11 +82,11 @@ async fn create(
     Ok(())
 }
 
-fn refused(
-    action: &'static str,
-    options: &PublishOptions,
-    code: RDKafkaErrorCode,
-) -> PublishError {
+fn refused(action: &'static str, options: &PublishOptions, code: RDKafkaErrorCode) -> PublishError {
     let source = KafkaError::MetadataFetch(code);
-    PublishError::Topic { action, topic: options.topic.clone(), source }
+    PublishError::Topic {
+        action,
+        topic: options.topic.clone(),
+        source: Box::new(source),
+    }
 }

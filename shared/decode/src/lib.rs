@@ -11,8 +11,8 @@
 //!   stood in the last byte of a deeply nested record.
 //! - **Total.** No input panics, overflows the stack or takes more than linear time, whatever its bytes, size or depth.
 //!
-//! Deliberately absent: I/O, clock, settings, threads. Data flows `push` → `record` (JSON to calls) → `text`, `temporal`,
-//! `decimal` (text to values) → `column` (values to buffers) → `arrays` (buffers to Arrow).
+//! Deliberately absent: I/O, clock, settings, threads. Data flows `push` → `record` (JSON to calls) → `value` with `text`,
+//! `temporal`, `decimal` (one value by its column's type) → `column` (values to buffers) → `arrays` (buffers to Arrow).
 //!
 //! ```
 //! use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
@@ -43,6 +43,7 @@ mod session;
 mod structs;
 mod temporal;
 mod text;
+mod value;
 
 pub use batch::{BatchBuilder, ROWS_RESERVED_MAX};
 pub use plan::{Decoder, FIXED_WIDTH_BYTES_MAX, SchemaError};

@@ -8,20 +8,29 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::column::{Column, MapValues, Values, check_room, push_offset};
+use crate::column::{Column, MapValues, Values, push_offset};
 use crate::rejection::{excerpt, quoted};
 use crate::session::{Session, Stop};
-use crate::structs::{Fields, required};
-use crate::{decimal, temporal, text};
+use crate::structs::Fields;
+use crate::value::ValueSeed;
 
 /// Levels of objects and arrays that a record may have, the record's own included: the JSON library's limit, which it
 /// does not keep where it only skips.
 pub(crate) const DEPTH_MAX: usize = 127;
 
 /// Reads one whole record into row `row` of `fields`.
-pub(crate) fn read(record: &str, fields: &mut Fields, row: usize, session: &mut Session) -> serde_json::Result<()> {
+pub(crate) fn read(
+    record: &str,
+    fields: &mut Fields,
+    row: usize,
+    session: &mut Session,
+) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_str(record);
-    json.deserialize_any(RecordVisitor { fields, row, session: &mut *session })?;
+    json.deserialize_any(RecordVisitor {
+        fields,
+        row,
+        session: &mut *session,
+    })?;
     json.end()
 }
 
@@ -66,7 +75,7 @@ impl<'de> Visitor<'de> for RecordVisitor<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
-        self.refuse(format!("number {value}"))
+        self.refuse(number(value))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
@@ -78,10 +87,24 @@ impl<'de> Visitor<'de> for RecordVisitor<'_> {
     }
 }
 
+/// How a message shows a number that the JSON library has already read: written out, an f64 has up to 300 digits.
+#[cold]
+fn number(value: f64) -> String {
+    format!("number {}", excerpt(&value.to_string()))
+}
+
 /// The fields of the record or of a struct, into row `row`.
-fn read_fields<'de, A: MapAccess<'de>>(mut map: A, fields: &mut Fields, row: usize, session: &mut Session) -> Result<(), A::Error> {
+fn read_fields<'de, A: MapAccess<'de>>(
+    mut map: A,
+    fields: &mut Fields,
+    row: usize,
+    session: &mut Session,
+) -> Result<(), A::Error> {
     let mut after = 0;
-    while let Some(found) = map.next_key_seed(FieldSeed { fields: &*fields, after })? {
+    while let Some(found) = map.next_key_seed(FieldSeed {
+        fields: &*fields,
+        after,
+    })? {
         let Some(position) = found else {
             let value = map.next_value::<&RawValue>()?;
             ignore(value.get(), fields.depth, session).map_err(Stop::raise)?;
@@ -93,7 +116,10 @@ fn read_fields<'de, A: MapAccess<'de>>(mut map: A, fields: &mut Fields, row: usi
         let outcome = if field.column.len() > row {
             Err(session.fail("each field once", "it a second time").raise())
         } else {
-            map.next_value_seed(ValueSeed { column: &mut field.column, session: &mut *session })
+            map.next_value_seed(ValueSeed {
+                column: &mut field.column,
+                session: &mut *session,
+            })
         };
         outcome.inspect_err(|_| session.inside_field(&field.name))?;
     }
@@ -106,7 +132,10 @@ fn ignore(value: &str, depth: usize, session: &mut Session) -> Result<(), Stop> 
     session.fields_ignored += 1;
     if value.starts_with(['[', '{']) && depth + nesting(value) > DEPTH_MAX {
         let found = "more, in a field that the schema has no column for";
-        return Err(session.fail(format!("at most {DEPTH_MAX} levels of objects and arrays"), found));
+        return Err(session.fail(
+            format!("at most {DEPTH_MAX} levels of objects and arrays"),
+            found,
+        ));
     }
     Ok(())
 }
@@ -160,12 +189,6 @@ impl Visitor<'_> for FieldSeed<'_> {
     }
 }
 
-/// A value of any JSON kind, for `column`.
-struct ValueSeed<'a> {
-    column: &'a mut Column,
-    session: &'a mut Session,
-}
-
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = ();
 
@@ -212,7 +235,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_f64<E: de::Error>(mut self, value: f64) -> Result<(), E> {
         self.session.inexact_number_met = true;
-        Err(self.mismatch(format!("number {value}")).raise())
+        Err(self.mismatch(number(value)).raise())
     }
 
     #[inline]
@@ -221,7 +244,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, seq: A) -> Result<(), A::Error> {
-        let Values::List { offsets, elements } = &mut self.column.values else { return Err(self.mismatch("an array").raise()) };
+        let Values::List { offsets, elements } = &mut self.column.values else {
+            return Err(self.mismatch("an array").raise());
+        };
         read_elements(seq, elements, self.session)?;
         push_offset(offsets, elements.len(), self.session).map_err(Stop::raise)?;
         self.column.validity.push_valid();
@@ -230,7 +255,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
         match &mut self.column.values {
-            Values::Struct(fields) => read_fields(map, fields, self.column.validity.len(), self.session)?,
+            Values::Struct(fields) => {
+                read_fields(map, fields, self.column.validity.len(), self.session)?
+            }
             Values::Map(entries) => read_entries(map, entries, self.session)?,
             _ => return Err(self.mismatch("an object").raise()),
         }
@@ -239,10 +266,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 }
 
-fn read_elements<'de, A: SeqAccess<'de>>(mut seq: A, elements: &mut Column, session: &mut Session) -> Result<(), A::Error> {
+fn read_elements<'de, A: SeqAccess<'de>>(
+    mut seq: A,
+    elements: &mut Column,
+    session: &mut Session,
+) -> Result<(), A::Error> {
     let first = elements.len();
     loop {
-        match seq.next_element_seed(ValueSeed { column: &mut *elements, session: &mut *session }) {
+        match seq.next_element_seed(ValueSeed {
+            column: &mut *elements,
+            session: &mut *session,
+        }) {
             Ok(Some(())) => {}
             Ok(None) => return Ok(()),
             Err(error) => {
@@ -253,15 +287,35 @@ fn read_elements<'de, A: SeqAccess<'de>>(mut seq: A, elements: &mut Column, sess
     }
 }
 
-fn read_entries<'de, A: MapAccess<'de>>(mut map: A, entries: &mut MapValues, session: &mut Session) -> Result<(), A::Error> {
-    let MapValues { offsets, keys, values, key_text } = entries;
+fn read_entries<'de, A: MapAccess<'de>>(
+    mut map: A,
+    entries: &mut MapValues,
+    session: &mut Session,
+) -> Result<(), A::Error> {
+    let MapValues {
+        offsets,
+        keys,
+        values,
+        key_text,
+    } = entries;
     let first = keys.len();
-    while let Some(()) = map.next_key_seed(KeySeed { keys: &mut *keys, key_text: &mut *key_text, session: &mut *session })? {
-        let outcome = map.next_value_seed(ValueSeed { column: &mut *values, session: &mut *session });
+    while let Some(()) = map.next_key_seed(KeySeed {
+        keys: &mut *keys,
+        key_text: &mut *key_text,
+        session: &mut *session,
+    })? {
+        let outcome = map.next_value_seed(ValueSeed {
+            column: &mut *values,
+            session: &mut *session,
+        });
         outcome.inspect_err(|_| session.inside_entry(key_text))?;
     }
     if let Some((earlier, later)) = keys.values.repeated(first..keys.len()) {
-        let found = format!("one key in entries {} and {}", earlier - first, later - first);
+        let found = format!(
+            "one key in entries {} and {}",
+            earlier - first,
+            later - first
+        );
         return Err(session.fail("each key once", found).raise());
     }
     push_offset(offsets, keys.len(), session).map_err(Stop::raise)
@@ -294,166 +348,17 @@ impl Visitor<'_> for KeySeed<'_> {
 
     fn visit_str<E: de::Error>(self, key: &str) -> Result<(), E> {
         self.key_text.clear();
-        self.key_text.push_str(&key[..key.floor_char_boundary(KEY_BYTES_KEPT)]);
-        let mut seed = ValueSeed { column: self.keys, session: &mut *self.session };
+        self.key_text
+            .push_str(&key[..key.floor_char_boundary(KEY_BYTES_KEPT)]);
+        let mut seed = ValueSeed {
+            column: self.keys,
+            session: &mut *self.session,
+        };
         let outcome = seed.key(key);
-        outcome.inspect_err(|_| self.session.inside_entry(self.key_text)).map_err(Stop::raise)
+        outcome
+            .inspect_err(|_| self.session.inside_entry(self.key_text))
+            .map_err(Stop::raise)
     }
-}
-
-impl ValueSeed<'_> {
-    /// Whether the value is judged by its text: where the JSON library's number would be rounded, or already was once.
-    #[inline]
-    fn reads_text(&self) -> bool {
-        match self.column.values {
-            Values::Float(_) | Values::Double(_) | Values::Decimal { .. } => true,
-            Values::Struct(_) | Values::List { .. } | Values::Map(_) => false,
-            _ => self.session.exact_numbers,
-        }
-    }
-
-    /// A whole JSON value as it is written, for a column that is no struct, list or map.
-    fn json_text(&mut self, json: &str) -> Result<(), Stop> {
-        match json.as_bytes().first() {
-            Some(b'-' | b'0'..=b'9') => self.number(json),
-            Some(b'"') => self.quoted_text(json),
-            Some(b'n') => self.null(),
-            Some(b't') => self.boolean(true),
-            Some(b'f') => self.boolean(false),
-            Some(b'[') => Err(self.mismatch("an array")),
-            _ => Err(self.mismatch("an object")),
-        }
-    }
-
-    /// A JSON string with its quotes.
-    fn quoted_text(&mut self, json: &str) -> Result<(), Stop> {
-        if !json.contains('\\') {
-            return self.string(json.trim_matches('"'));
-        }
-        match serde_json::from_str::<String>(json) {
-            Ok(text) => self.string(&text),
-            Err(_) => Err(self.mismatch(format!("an escape that is no character in {}", excerpt(json)))),
-        }
-    }
-
-    fn null(&mut self) -> Result<(), Stop> {
-        if self.column.required {
-            return Err(self.session.fail(required(self.column), "null"));
-        }
-        self.column.push_null(self.session)
-    }
-
-    fn boolean(&mut self, value: bool) -> Result<(), Stop> {
-        match &mut self.column.values {
-            Values::Boolean(bits) => bits.push(value),
-            _ => return Err(self.mismatch(format!("boolean {value}"))),
-        }
-        self.column.validity.push_valid();
-        Ok(())
-    }
-
-    #[inline]
-    fn integer(&mut self, value: i64) -> Result<(), Stop> {
-        match &mut self.column.values {
-            Values::Long(values) => values.push(value),
-            Values::Int(values) => match i32::try_from(value) {
-                Ok(value) => values.push(value),
-                Err(_) => return Err(self.mismatch(format!("number {value}"))),
-            },
-            _ => return Err(self.mismatch(format!("number {value}"))),
-        }
-        self.column.validity.push_valid();
-        Ok(())
-    }
-
-    /// A JSON number as it is written.
-    fn number(&mut self, number: &str) -> Result<(), Stop> {
-        let taken = match &mut self.column.values {
-            Values::Int(_) | Values::Long(_) => match text::integer(number) {
-                Some(value) => return self.integer(value),
-                None => Err(WRONG_KIND),
-            },
-            // The standard library rounds to the nearest value of the very type: no detour by f64 for f32.
-            Values::Float(values) => finite(number.parse(), f32::is_finite).map(|value| values.push(value)),
-            Values::Double(values) => finite(number.parse(), f64::is_finite).map(|value| values.push(value)),
-            Values::Decimal { unscaled, precision, scale } => {
-                decimal::parse(number, *precision, *scale).map(|value| unscaled.push(value))
-            }
-            _ => Err(WRONG_KIND),
-        };
-        self.finish(taken, |number| format!("number {}", excerpt(number)), number)
-    }
-
-    /// The text of a JSON string.
-    #[inline]
-    fn string(&mut self, string: &str) -> Result<(), Stop> {
-        let taken = match &mut self.column.values {
-            Values::String(strings) => {
-                strings.push(string.as_bytes(), self.session)?;
-                Ok(())
-            }
-            Values::Date(values) => temporal::date(string).map(|value| values.push(value)),
-            Values::Time(values) => temporal::time(string).map(|value| values.push(value)),
-            Values::Timestamp { values, unit, zoned } => {
-                temporal::timestamp(string, *unit, *zoned).map(|value| values.push(value))
-            }
-            Values::Decimal { unscaled, precision, scale } => {
-                decimal::parse(string, *precision, *scale).map(|value| unscaled.push(value))
-            }
-            Values::Uuid(values) => text::uuid(string).map(|value| values.push(value)),
-            Values::Binary(binaries) => match text::hex_into(string, &mut binaries.bytes) {
-                Ok(()) => Ok(binaries.end_value(self.session)?),
-                Err(rule) => Err(rule),
-            },
-            Values::Fixed { bytes, width } => {
-                check_room(bytes.len() + *width, self.session)?;
-                text::hex_exact_into(string, *width, bytes)
-            }
-            _ => Err(WRONG_KIND),
-        };
-        self.finish(taken, quoted, string)
-    }
-
-    /// The text of a map key: as in a JSON string, and the integers and booleans that a key can only spell.
-    fn key(&mut self, key: &str) -> Result<(), Stop> {
-        match &self.column.values {
-            Values::Int(_) | Values::Long(_) => match text::integer(key) {
-                Some(value) => self.integer(value),
-                None => Err(self.mismatch(format!("key \"{}\"", excerpt(key)))),
-            },
-            Values::Boolean(_) => match text::boolean(key) {
-                Some(value) => self.boolean(value),
-                None => Err(self.mismatch(format!("key \"{}\"", excerpt(key)))),
-            },
-            _ => self.string(key),
-        }
-    }
-
-    /// Ends a value that was read from text, or refuses it by the rule it broke.
-    #[inline]
-    fn finish(&mut self, taken: Result<(), text::Rule>, show: impl Fn(&str) -> String, found: &str) -> Result<(), Stop> {
-        match taken {
-            Ok(()) => {
-                self.column.validity.push_valid();
-                Ok(())
-            }
-            Err(WRONG_KIND) => Err(self.mismatch(show(found))),
-            Err(rule) => Err(self.session.fail(format!("{} ({rule})", self.column.type_name), show(found))),
-        }
-    }
-
-    #[cold]
-    fn mismatch(&mut self, found: impl Into<String>) -> Stop {
-        self.session.fail(&*self.column.type_name, found)
-    }
-}
-
-/// The rule broken by a value that does not even have the kind of its column's type: naming the type says it all.
-const WRONG_KIND: text::Rule = "";
-
-/// A parsed number unless it is past the type's range, which JSON has no word for.
-fn finite<F: Copy>(parsed: Result<F, std::num::ParseFloatError>, is_finite: impl Fn(F) -> bool) -> Result<F, text::Rule> {
-    parsed.ok().filter(|value| is_finite(*value)).ok_or("a number in the range of the type")
 }
 
 #[cfg(test)]
@@ -462,7 +367,12 @@ mod tests {
 
     #[test]
     fn nesting_counts_brackets_outside_of_strings() {
-        for (json, levels) in [("1", 0), ("[]", 1), ("[[],[{}]]", 3), (r#"["[[[", "\"[", "\\", {}]"#, 2)] {
+        for (json, levels) in [
+            ("1", 0),
+            ("[]", 1),
+            ("[[],[{}]]", 3),
+            (r#"["[[[", "\"[", "\\", {}]"#, 2),
+        ] {
             assert_eq!(nesting(json), levels, "{json}");
         }
     }

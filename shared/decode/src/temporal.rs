@@ -53,10 +53,16 @@ pub(crate) fn time(text: &str) -> Result<i64, Rule> {
 pub(crate) fn timestamp(text: &str, unit: Unit, zoned: bool) -> Result<i64, Rule> {
     let form = if zoned { ZONED_FORM } else { LOCAL_FORM };
     let (date, rest) = text.as_bytes().split_first_chunk::<10>().ok_or(form)?;
-    let ([b'T' | b' '], rest) = rest.split_first_chunk::<1>().ok_or(form)? else { return Err(form) };
+    let ([b'T' | b' '], rest) = rest.split_first_chunk::<1>().ok_or(form)? else {
+        return Err(form);
+    };
     let (clock, rest) = rest.split_first_chunk::<8>().ok_or(form)?;
     let seconds = i64::from(day(date, form)?) * SECONDS_A_DAY + second_of_day(clock, form)?;
-    let too_fine = if unit == Unit::Micros { MICROS_ONLY } else { NANOS_ONLY };
+    let too_fine = if unit == Unit::Micros {
+        MICROS_ONLY
+    } else {
+        NANOS_ONLY
+    };
     let (nanos, rest) = fraction(rest, too_fine, form)?;
     let seconds = match zoned {
         true => seconds - offset_seconds(rest)?,
@@ -69,25 +75,38 @@ pub(crate) fn timestamp(text: &str, unit: Unit, zoned: bool) -> Result<i64, Rule
     match unit {
         Unit::Micros => Ok(seconds * 1_000_000 + micros(nanos)?),
         // The product alone can be just below the range while the sum is within it.
-        Unit::Nanos => i64::try_from(i128::from(seconds) * i128::from(NANOS_A_SECOND) + i128::from(nanos)).map_err(|_| OUTSIDE_NANOS),
+        Unit::Nanos => {
+            i64::try_from(i128::from(seconds) * i128::from(NANOS_A_SECOND) + i128::from(nanos))
+                .map_err(|_| OUTSIDE_NANOS)
+        }
     }
 }
 
 /// Whole microseconds of a fraction in nanoseconds.
 fn micros(nanos: i64) -> Result<i64, Rule> {
-    if nanos % 1_000 == 0 { Ok(nanos / 1_000) } else { Err(MICROS_ONLY) }
+    if nanos % 1_000 == 0 {
+        Ok(nanos / 1_000)
+    } else {
+        Err(MICROS_ONLY)
+    }
 }
 
 /// `YYYY-MM-DD` to days from 1970-01-01.
 fn day(text: &[u8; 10], form: Rule) -> Result<i32, Rule> {
-    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *text else { return Err(form) };
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *text else {
+        return Err(form);
+    };
     let year = two_digits(y0, y1, form)? * 100 + two_digits(y2, y3, form)?;
     let (month, day) = (two_digits(m0, m1, form)?, two_digits(d0, d1, form)?);
     if year == 0 || day == 0 || day > days_in_month(year, month) {
         return Err(NO_SUCH_DAY);
     }
     // Counted from 1 March of year 0, so that the leap day is the last day of a year and months need no table.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let days_of_years = year * 365 + year / 4 - year / 100 + year / 400;
     Ok(days_of_years + (month * 153 + 2) / 5 + day - 1 - DAYS_TO_1970)
 }
@@ -108,8 +127,14 @@ fn days_in_month(year: i32, month: i32) -> i32 {
 
 /// `HH:MM:SS` to seconds from midnight. Second 60 is refused: none of Iceberg's types can hold a leap second.
 fn second_of_day(text: &[u8; 8], form: Rule) -> Result<i64, Rule> {
-    let [h0, h1, b':', m0, m1, b':', s0, s1] = *text else { return Err(form) };
-    let (hour, minute, second) = (two_digits(h0, h1, form)?, two_digits(m0, m1, form)?, two_digits(s0, s1, form)?);
+    let [h0, h1, b':', m0, m1, b':', s0, s1] = *text else {
+        return Err(form);
+    };
+    let (hour, minute, second) = (
+        two_digits(h0, h1, form)?,
+        two_digits(m0, m1, form)?,
+        two_digits(s0, s1, form)?,
+    );
     if hour > 23 || minute > 59 || second > 59 {
         return Err(NO_SUCH_TIME);
     }
@@ -117,9 +142,12 @@ fn second_of_day(text: &[u8; 8], form: Rule) -> Result<i64, Rule> {
 }
 
 /// An optional `.` with one digit or more, as nanoseconds, and what follows. Digits past the ninth must be zeros.
-fn fraction<'a>(text: &'a [u8], too_fine: Rule, form: Rule) -> Result<(i64, &'a [u8]), Rule> {
-    let Some(text) = text.strip_prefix(b".") else { return Ok((0, text)) };
-    let (digits, rest) = text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
+fn fraction(text: &[u8], too_fine: Rule, form: Rule) -> Result<(i64, &[u8]), Rule> {
+    let Some(text) = text.strip_prefix(b".") else {
+        return Ok((0, text));
+    };
+    let (digits, rest) =
+        text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
     if digits.is_empty() {
         return Err(form);
     }
@@ -127,11 +155,24 @@ fn fraction<'a>(text: &'a [u8], too_fine: Rule, form: Rule) -> Result<(i64, &'a 
     if past.iter().any(|digit| *digit != b'0') {
         return Err(too_fine);
     }
-    let nanos = kept.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    let nanos = kept
+        .iter()
+        .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
     Ok((nanos * POWERS_OF_TEN[9 - kept.len()], rest))
 }
 
-const POWERS_OF_TEN: [i64; 10] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, NANOS_A_SECOND];
+const POWERS_OF_TEN: [i64; 10] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    NANOS_A_SECOND,
+];
 
 /// `Z`, `+HH:MM` or `-HH:MM` to seconds east of UTC.
 fn offset_seconds(text: &[u8]) -> Result<i64, Rule> {
@@ -143,7 +184,10 @@ fn offset_seconds(text: &[u8]) -> Result<i64, Rule> {
     }) else {
         return Err(ZONED_FORM);
     };
-    let (hours, minutes) = (two_digits(*h0, *h1, ZONED_FORM)?, two_digits(*m0, *m1, ZONED_FORM)?);
+    let (hours, minutes) = (
+        two_digits(*h0, *h1, ZONED_FORM)?,
+        two_digits(*m0, *m1, ZONED_FORM)?,
+    );
     if hours > 23 || minutes > 59 {
         return Err(NO_SUCH_OFFSET);
     }
@@ -174,8 +218,11 @@ mod tests {
             for month in 0..=13 {
                 for day in 0..=32 {
                     let text = format!("{year:04}-{month:02}-{day:02}");
-                    let expected = NaiveDate::from_ymd_opt(year, month, day).filter(|date| date.year() > 0);
-                    let expected = expected.map(|date| (date - EPOCH).num_days() as i32).ok_or(NO_SUCH_DAY);
+                    let expected =
+                        NaiveDate::from_ymd_opt(year, month, day).filter(|date| date.year() > 0);
+                    let expected = expected
+                        .map(|date| (date - EPOCH).num_days() as i32)
+                        .ok_or(NO_SUCH_DAY);
                     assert_eq!(date(&text), expected, "{text}");
                 }
             }
@@ -184,19 +231,54 @@ mod tests {
 
     #[test]
     fn every_written_second_of_a_day_agrees_with_arithmetic() {
-        for (hour, minute, second) in (0..100).flat_map(|h| (0..100).flat_map(move |m| (0..100).map(move |s| (h, m, s)))) {
+        for (hour, minute, second) in
+            (0..100).flat_map(|h| (0..100).flat_map(move |m| (0..100).map(move |s| (h, m, s))))
+        {
             let exists = hour < 24 && minute < 60 && second < 60;
-            let expected = if exists { Ok((hour * 3_600 + minute * 60 + second) * 1_000_000) } else { Err(NO_SUCH_TIME) };
-            assert_eq!(time(&format!("{hour:02}:{minute:02}:{second:02}")), expected);
+            let expected = if exists {
+                Ok((hour * 3_600 + minute * 60 + second) * 1_000_000)
+            } else {
+                Err(NO_SUCH_TIME)
+            };
+            assert_eq!(
+                time(&format!("{hour:02}:{minute:02}:{second:02}")),
+                expected
+            );
         }
     }
 
     #[test]
     fn other_forms_of_dates_and_times_are_refused() {
-        for text in ["", "2024-1-01", "2024-01-1", "24-01-01", "2024/01/01", "20240101", "+2024-01-01", "-001-01-01", "12024-01-01", " 2024-01-01", "2024-01-01Z", "2024-0１-1"] {
+        for text in [
+            "",
+            "2024-1-01",
+            "2024-01-1",
+            "24-01-01",
+            "2024/01/01",
+            "20240101",
+            "+2024-01-01",
+            "-001-01-01",
+            "12024-01-01",
+            " 2024-01-01",
+            "2024-01-01Z",
+            "2024-0１-1",
+        ] {
             assert_eq!(date(text), Err(DATE_FORM), "{text}");
         }
-        for text in ["", "12:00", "12:00:0", "1:00:00", "12:00:00.", "12:00:00,5", "12:00:00Z", "12:00:00.5Z", "12-00-00", "T12:00:00", "12:00:00 PM", "12:00:00.+5"] {
+        for text in [
+            "",
+            "12:00",
+            "12:00:0",
+            "1:00:00",
+            "12:00:00.",
+            "12:00:00,5",
+            "12:00:00Z",
+            "12:00:00.5Z",
+            "12-00-00",
+            "T12:00:00",
+            "12:00:00 PM",
+            "12:00:00.+5",
+        ] {
             assert_eq!(time(text), Err(TIME_FORM), "{text}");
         }
     }
@@ -211,7 +293,10 @@ mod tests {
         let nanos = |text| timestamp(text, Unit::Nanos, false);
         assert_eq!(nanos("1970-01-01T00:00:00.123456789000"), Ok(123_456_789));
         assert_eq!(nanos("1970-01-01T00:00:00.1234567891"), Err(NANOS_ONLY));
-        assert_eq!(timestamp("1970-01-01T00:00:00.1234567", Unit::Micros, false), Err(MICROS_ONLY));
+        assert_eq!(
+            timestamp("1970-01-01T00:00:00.1234567", Unit::Micros, false),
+            Err(MICROS_ONLY)
+        );
     }
 
     #[test]
@@ -222,10 +307,28 @@ mod tests {
         assert_eq!(zoned("1970-01-01 02:00:01+02:00"), Ok(1_000_000));
         assert_eq!(zoned("1969-12-31T18:30:01.5-05:30"), Ok(1_500_000));
         assert_eq!(local("1970-01-01 00:00:01"), Ok(1_000_000));
-        for text in ["1970-01-01T00:00:00", "1970-01-01T00:00:00z", "1970-01-01T00:00:00+00", "1970-01-01T00:00:00+0000", "1970-01-01T00:00:00+1:00", "1970-01-01T00:00:00 Z", "1970-01-01T00:00:00ZZ", "1970-01-01T00:00:00+00:00:00", "1970-01-01t00:00:00Z", "1970-01-01T00:00Z", "1970-01-01T00:00:00.Z", "1970-01-01"] {
+        for text in [
+            "1970-01-01T00:00:00",
+            "1970-01-01T00:00:00z",
+            "1970-01-01T00:00:00+00",
+            "1970-01-01T00:00:00+0000",
+            "1970-01-01T00:00:00+1:00",
+            "1970-01-01T00:00:00 Z",
+            "1970-01-01T00:00:00ZZ",
+            "1970-01-01T00:00:00+00:00:00",
+            "1970-01-01t00:00:00Z",
+            "1970-01-01T00:00Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01",
+        ] {
             assert_eq!(zoned(text), Err(ZONED_FORM), "{text}");
         }
-        for text in ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00+00:00", "1970-01-01T00:00:00.5Z", "1970-01-01"] {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "1970-01-01T00:00:00+00:00",
+            "1970-01-01T00:00:00.5Z",
+            "1970-01-01",
+        ] {
             assert_eq!(local(text), Err(LOCAL_FORM), "{text}");
         }
         assert_eq!(zoned("1970-01-01T00:00:00+24:00"), Err(NO_SUCH_OFFSET));
@@ -237,7 +340,10 @@ mod tests {
     fn the_ends_of_the_ranges_hold() {
         let micros = |text| timestamp(text, Unit::Micros, true);
         assert_eq!(micros("0001-01-01T00:00:00Z"), Ok(SECONDS_MIN * 1_000_000));
-        assert_eq!(micros("9999-12-31T23:59:59.999999Z"), Ok(SECONDS_MAX * 1_000_000 + 999_999));
+        assert_eq!(
+            micros("9999-12-31T23:59:59.999999Z"),
+            Ok(SECONDS_MAX * 1_000_000 + 999_999)
+        );
         assert_eq!(micros("0001-01-01T00:00:00+00:01"), Err(OUTSIDE_UTC_YEARS));
         assert_eq!(micros("9999-12-31T23:59:59-00:01"), Err(OUTSIDE_UTC_YEARS));
         let nanos = |text| timestamp(text, Unit::Nanos, false);

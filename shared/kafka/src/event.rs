@@ -1,10 +1,10 @@
 //! The event as Lambda's Kafka event source mapping sends it.
 //!
 //! These are types of our own, although `aws_lambda_events` has some, since version 1.2.1 of the
-//! latter (1) refuses the whole event if one record lacks `headers` or `timestamp`, or has a header
-//! byte of 128 or more; (2) goes through a float and drops a millisecond of every second
-//! timestamp (1595035749701 is read as ...700), and Kafka's "no timestamp", -1, becomes 1970; (3) panics on
-//! a fractional one; (4) keeps the last of two equal keys of `records`, so that records of a
+//! latter (1) refuses the whole event if one record lacks `headers` or `timestamp`, has Kafka's "no
+//! timestamp", -1, or a header byte of 128 or more; (2) goes through a float and so drops a
+//! millisecond of about every second timestamp (1595035749701 is read as ...700); (3) panics on a
+//! fractional one; (4) keeps the last of two equal keys of `records`, so that records of a
 //! hand-made event would be lost. This reader also decodes base64 in place, without a string for
 //! each key and value.
 

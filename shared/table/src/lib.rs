@@ -1,13 +1,14 @@
 //! Catalog, checkpoint, data files and commit: the only crate that commits.
 //!
 //! A [`Table`] is a catalog entry with its storage. [`Table::refresh`] gives its [`TableState`]; a batch is cut by
-//! the state's [`Checkpoint`], decoded by its schema, encoded by [`encode`], and committed with its offsets by
+//! the state's [`Checkpoint`], decoded by its schema, encoded by [`Table::encode`], and committed with its offsets by
 //! [`Table::append`]. Why our own commit path on iceberg's public types: `docs/decisions/0001-our-own-commit-path.md`.
 
 mod append;
 mod catalog;
 mod checkpoint;
 mod commit;
+mod connect;
 mod data_files;
 mod error;
 mod evolve;
@@ -21,7 +22,8 @@ mod table;
 pub use append::{AppendRequest, Appended};
 pub use catalog::{Catalog, CatalogError, GlueCatalog, Pointer, SqliteCatalog, Swap};
 pub use checkpoint::{Advance, Anchor, CHECKPOINT_PROPERTY, Checkpoint, CheckpointFormatError, Cut, EpochError, PartitionProgress};
-pub use data_files::{DataFileError, EncodedFile, EncodedFiles, encode};
+pub use connect::{CatalogSettings, CatalogUri, CatalogUriError, Connection, TableNameError, connect, parse_table_name};
+pub use data_files::{DataFileError, EncodedFile, EncodedFiles};
 pub use error::{Remedy, TableError};
 pub use lineage::{HistoryError, LINEAGE_PROPERTY, of_snapshot as lineage_of_snapshot};
 pub use state::TableState;

@@ -65,7 +65,7 @@ pub fn of_snapshot(snapshot: &SnapshotRef) -> Result<Vec<(SourcePartition, Offse
 /// - Its snapshot is known but no ancestor: the table was rolled back; undone by the lineage of
 ///   the snapshots that were rolled back.
 /// - Anything else: an error that halts, since guessing would lose or repeat records.
-pub fn reconciled(metadata: &TableMetadata, stored: Checkpoint) -> Result<Checkpoint, HistoryError> {
+pub(crate) fn reconciled(metadata: &TableMetadata, stored: Checkpoint) -> Result<Checkpoint, HistoryError> {
     let Some(anchor) = stored.anchor else { return Ok(stored) };
     let history: Vec<&SnapshotRef> = ancestors(metadata, metadata.current_snapshot_id()).collect();
     if history.iter().any(|snapshot| snapshot.snapshot_id() == anchor.snapshot_id) {

@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use iceberg::TableIdent;
 use iceberg::spec::{FormatVersion, ManifestFile, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
 use tokio::time::Instant;
+use tributary_kafka::PartitionRecords;
 
 use crate::catalog::{Catalog, Pointer, display};
+use crate::checkpoint::Cut;
 use crate::commit::{Attempt, Course, Limits, Settled};
+use crate::data_files::{self, EncodedFiles};
 use crate::error::{Blame, TableError};
 use crate::metadata_file::NewMetadata;
 use crate::state::TableState;
@@ -70,6 +74,18 @@ impl Table {
             }
         };
         Ok(self.keep(state))
+    }
+
+    /// Where a batch's unseen records begin, by a state's checkpoint.
+    pub fn cut(&self, state: &TableState, batch: &PartitionRecords) -> Result<Cut, TableError> {
+        let done = state.checkpoint.cut(batch);
+        done.map_err(|source| TableError::Epoch { table: display(&self.ident), source })
+    }
+
+    /// Encodes rows (shaped by the state's current schema) as data files of the table.
+    pub fn encode(&self, state: &TableState, rows: &RecordBatch) -> Result<EncodedFiles, TableError> {
+        let done = data_files::encode(&state.metadata, rows);
+        done.map_err(|source| TableError::DataFile { table: display(&self.ident), source })
     }
 
     fn keep(&self, state: TableState) -> TableState {

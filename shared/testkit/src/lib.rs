@@ -10,6 +10,7 @@
 //! They come from `tests/tools/setup`, which `make test` runs first.
 
 pub mod aws;
+pub mod faults;
 mod http;
 pub mod kafka;
 mod process;
@@ -17,6 +18,7 @@ pub mod readers;
 pub mod tools;
 
 pub use aws::AwsServer;
+pub use faults::{FaultyCatalog, SwapFault};
 pub use kafka::KafkaBroker;
-pub use readers::{IdCount, TableAt, TableRows};
+pub use readers::{IdCount, TableAt, TableRows, count_ids, inspect, read_both, read_where, read_with_duckdb, read_with_pyiceberg};
 pub use tools::{GroundError, repo_root, tools_dir};

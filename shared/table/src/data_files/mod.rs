@@ -58,7 +58,7 @@ pub enum DataFileError {
 }
 
 /// Encodes `rows` (shaped by the table's current schema) as data files of the table.
-pub fn encode(metadata: &TableMetadata, rows: &RecordBatch) -> Result<EncodedFiles, DataFileError> {
+pub(crate) fn encode(metadata: &TableMetadata, rows: &RecordBatch) -> Result<EncodedFiles, DataFileError> {
     let schema = metadata.current_schema().clone();
     let spec = metadata.default_partition_spec();
     let mut files = Vec::new();

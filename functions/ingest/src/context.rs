@@ -1,0 +1,61 @@
+//! What one cold start builds and every warm invocation uses again.
+
+use std::sync::{Mutex, PoisonError};
+
+use aws_config::SdkConfig;
+use tributary_decode::Decoder;
+use tributary_table::{CatalogError, Table, TableState, connect};
+
+use crate::config::Config;
+use crate::error::IngestError;
+
+/// The table, and the decoder for its schema.
+#[derive(Debug)]
+pub struct Context {
+    table: Table,
+    cluster: Option<String>,
+    decoder: Mutex<Option<(String, Decoder)>>,
+}
+
+impl Context {
+    /// A context for a table. `cluster` is the configured identity of the Kafka cluster, if any.
+    pub fn new(table: Table, cluster: Option<String>) -> Self {
+        Self { table, cluster, decoder: Mutex::default() }
+    }
+
+    /// Builds catalog and storage clients; nothing is read yet.
+    pub fn connect(config: &Config, aws: Option<&SdkConfig>) -> Result<Self, CatalogError> {
+        let connection = connect(&config.catalog, aws)?;
+        Ok(Self::new(Table::new(config.table.clone(), connection.catalog, connection.store), config.cluster.clone()))
+    }
+
+    /// The table rows go to.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    pub(crate) fn table_name(&self) -> String {
+        let ident = self.table.ident();
+        format!("{}.{}", ident.namespace().join("."), ident.name())
+    }
+
+    /// The decoder for a state's current schema, compiled once per schema.
+    pub(crate) fn decoder(&self, state: &TableState) -> Result<Decoder, IngestError> {
+        let metadata = state.metadata();
+        let key = format!("{}/{}", metadata.uuid(), metadata.current_schema_id());
+        let mut kept = self.decoder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, decoder)) = kept.as_ref()
+            && *known == key
+        {
+            return Ok(decoder.clone());
+        }
+        let decoder = Decoder::try_new(state.schema())
+            .map_err(|source| IngestError::Schema { table: self.table_name(), source })?;
+        *kept = Some((key, decoder.clone()));
+        Ok(decoder)
+    }
+}

@@ -1,0 +1,30 @@
+"""A foreign engine in the middle of ours: appends rows or changes the schema of a table by PyIceberg.
+
+    foreign_writer.py CATALOG_DB NAMESPACE.TABLE '{"append": [{...}], "add": [["name", "type"]], "drop": ["name"]}'
+"""
+
+import json
+import sys
+
+import pyarrow as pa
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.types import DoubleType, IntegerType, LongType, StringType, TimestamptzType
+
+TYPES = {"double": DoubleType(), "int": IntegerType(), "long": LongType(), "string": StringType(), "timestamptz": TimestamptzType()}
+
+
+def main() -> None:
+    database, name, change = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    table = SqlCatalog("local", uri=f"sqlite:///{database}", warehouse="file:///unused").load_table(name)
+    if change.get("append"):
+        table.append(pa.Table.from_pylist(change["append"], schema=schema_to_pyarrow(table.schema(), include_field_ids=False)))
+    if change.get("add") or change.get("drop"):
+        with table.update_schema() as update:
+            for column, kind in change.get("add", []):
+                update.add_column(column, TYPES[kind])
+            for column in change.get("drop", []):
+                update.delete_column(column)
+
+
+main()
