@@ -14,8 +14,14 @@ pub struct CatalogArgs {
     pub catalog: CatalogUri,
 
     /// Name of the catalog inside a SQLite file
-    #[arg(long, global = true, env = "TRIBUTARY_CATALOG_NAME", default_value = "local", value_name = "NAME",
-          help_heading = "Catalog")]
+    #[arg(
+        long,
+        global = true,
+        env = "TRIBUTARY_CATALOG_NAME",
+        default_value = "local",
+        value_name = "NAME",
+        help_heading = "Catalog"
+    )]
     pub catalog_name: String,
 
     /// Location below which new tables go, such as `s3://bucket/lake` or `file:///data/lake`

@@ -165,7 +165,10 @@ mod tests {
             ("a int, b int, a long", "at character 15: expected a name no other column has, found `a`"),
             ("s struct<x: int, x: int>", "at character 18: expected a name no other field has, found `x`"),
             ("id long default 3", "at character 9: expected `,` and another column, or the end, found `default`"),
-            ("a$ int", "at character 2: expected a letter, a digit, a quoted name or one of `, : . < > ( ) [ ]`, found `$`"),
+            (
+                "a$ int",
+                "at character 2: expected a letter, a digit, a quoted name or one of `, : . < > ( ) [ ]`, found `$`",
+            ),
             ("`a int", "at character 1: expected a closing `, found the end"),
             ("é 'x'", "at character 3: expected a type"),
             ("id long comment c", "at character 17: expected a comment in single quotes, found `c`"),

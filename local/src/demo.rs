@@ -100,7 +100,9 @@ pub enum DemoError {
         found: String,
     },
     /// The table was changed so that the demo's rows no longer fit.
-    #[error("remove the folder, or choose another with `--folder`: table `{table}`: expected a column `id` of type long, found none")]
+    #[error(
+        "remove the folder, or choose another with `--folder`: table `{table}`: expected a column `id` of type long, found none"
+    )]
     Foreign {
         /// The table.
         table: String,
@@ -120,19 +122,32 @@ pub enum DemoError {
     Catalog(#[from] CatalogError),
     /// The table could not be read or changed.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Table(Box<TableError>),
     /// The rows could not be read.
     #[error(transparent)]
     Scan(#[from] ScanError),
     /// An event was not ingested.
     #[error(transparent)]
-    Ingest(#[from] IngestError),
+    Ingest(Box<IngestError>),
     /// The demo's own column list is wrong.
     #[error(transparent)]
     Ddl(#[from] DdlError),
     /// The answer could not be printed.
     #[error("the answer could not be written")]
     Output(#[from] io::Error),
+}
+
+// Boxed: the errors of a whole commit or batch are large, and every call here would carry their size.
+impl From<TableError> for DemoError {
+    fn from(error: TableError) -> Self {
+        Self::Table(Box::new(error))
+    }
+}
+
+impl From<IngestError> for DemoError {
+    fn from(error: IngestError) -> Self {
+        Self::Ingest(Box::new(error))
+    }
 }
 
 /// Runs the demo. `now_ms` is the wall clock at the start, in milliseconds since 1970.

@@ -24,7 +24,7 @@ pub enum CliError {
     Catalog(#[from] CatalogError),
     /// The table could not be read or changed.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Table(Box<TableError>),
     /// The table's rows could not be read.
     #[error(transparent)]
     Scan(#[from] ScanError),
@@ -51,10 +51,23 @@ pub enum CliError {
     Demo(#[from] DemoError),
     /// An event was not ingested.
     #[error(transparent)]
-    Ingest(#[from] IngestError),
+    Ingest(Box<IngestError>),
     /// The answer could not be printed.
     #[error("the answer could not be written")]
     Output(#[from] std::io::Error),
+}
+
+// Boxed: the errors of a whole commit or batch are large, and every call here would carry their size.
+impl From<TableError> for CliError {
+    fn from(error: TableError) -> Self {
+        Self::Table(Box::new(error))
+    }
+}
+
+impl From<IngestError> for CliError {
+    fn from(error: IngestError) -> Self {
+        Self::Ingest(Box::new(error))
+    }
 }
 
 impl CliError {

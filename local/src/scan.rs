@@ -30,7 +30,7 @@ pub enum ScanError {
         table: String,
         /// iceberg's words.
         #[source]
-        source: iceberg::Error,
+        source: Box<iceberg::Error>,
     },
     /// A value can't be shown as text.
     #[error("report this as a bug: expected a text for each value of table `{table}`")]
@@ -78,7 +78,9 @@ impl<'a> Scan<'a> {
             while let Some(batch) = batches.try_next().await.map_err(self.failed("reading a data file"))? {
                 kept_rows += batch.num_rows();
                 kept.push_back(batch);
-                while let Some(first) = kept.front().map(RecordBatch::num_rows).filter(|first| kept_rows - first >= missing) {
+                while let Some(first) =
+                    kept.front().map(RecordBatch::num_rows).filter(|first| kept_rows - first >= missing)
+                {
                     kept_rows -= first;
                     kept.pop_front();
                 }
@@ -142,7 +144,8 @@ impl<'a> Scan<'a> {
         for manifest in data {
             let manifest = manifest.load_manifest(self.state.file_io()).await?;
             let live = manifest.entries().iter().filter(|entry| entry.is_alive());
-            numbers.extend(live.map(|entry| (entry.file_path().to_owned(), entry.sequence_number().unwrap_or_default())));
+            numbers
+                .extend(live.map(|entry| (entry.file_path().to_owned(), entry.sequence_number().unwrap_or_default())));
         }
         Ok(numbers)
     }
@@ -159,7 +162,7 @@ impl<'a> Scan<'a> {
 
     fn failed(&self, operation: &'static str) -> impl Fn(iceberg::Error) -> ScanError + use<> {
         let table = self.table();
-        move |source| ScanError::Read { operation, table: table.clone(), source }
+        move |source| ScanError::Read { operation, table: table.clone(), source: Box::new(source) }
     }
 
     fn table(&self) -> String {

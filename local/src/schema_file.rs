@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_schema_is_refused_by_name() {
-        for text in ["", "{}", "[]", r#"{"type":"struct","fields":[{"id":1,"name":"a","required":true,"type":"lng"}]}"#] {
+        for text in ["", "{}", "[]", r#"{"type":"struct","fields":[{"id":1,"name":"a","required":true,"type":"lng"}]}"#]
+        {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with("correct the schema file `"), "{text}: {error}");
         }

@@ -27,7 +27,7 @@ const CHANGE_TIME_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum TableCommand {
     /// Create a table, and its namespace where it does not exist yet
-    Create(Create),
+    Create(Box<Create>),
     /// Show columns, partitioning, properties, snapshots and checkpoint
     Show(Show),
     /// Show the newest rows

@@ -1,6 +1,9 @@
 //! The ground the end-to-end tests stand on: a table in a folder or at the S3 and Glue endpoints, and batches for it.
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
+mod meddling;
+mod partitioned;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +16,9 @@ use tributary_ingest::{Context, IngestError, Report, ingest};
 use tributary_kafka::{EventBuilder, Payload, Record};
 use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinition, parse_table_name};
 use tributary_testkit::TableAt;
+
+pub use meddling::MeddlingCatalog;
+pub use partitioned::{FilePartitions, partition_spec, partitioned};
 
 /// The cluster every test's records come from.
 pub const ARN: &str = "arn:aws:kafka:eu-central-1:123456789012:cluster/test/00000000-0000-0000-0000-000000000000-1";

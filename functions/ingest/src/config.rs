@@ -56,6 +56,8 @@ pub struct Config {
     pub cluster: Option<String>,
     /// Log directives.
     pub log: String,
+    /// Whether AWS clients are needed, or at least can be had.
+    pub uses_aws: bool,
 }
 
 impl Config {
@@ -70,12 +72,50 @@ impl Config {
             warehouse: None,
             s3_path_style: environment.required(&PATH_STYLE)?,
         };
-        Ok(Self { table, catalog, cluster: environment.optional(&CLUSTER)?, log: environment.required(&LOG)? })
+        // A table of a SQLite catalog may have its files in S3 too; without a region, looking for one would hold up a start
+        // that needs none for seconds.
+        let uses_aws = matches!(catalog.catalog, CatalogUri::Glue { .. }) || environment.has_aws_region();
+        let (cluster, log) = (environment.optional(&CLUSTER)?, environment.required(&LOG)?);
+        Ok(Self { table, catalog, cluster, log, uses_aws })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_runtime::settings_table;
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_all_that_must_be_set() {
+        let config = Config::from_environment(&Environment::of([("TRIBUTARY_TABLE", "analytics.events")])).unwrap();
+        assert_eq!(config.catalog.catalog, CatalogUri::Glue { catalog_id: None });
+        assert_eq!((config.cluster, config.uses_aws), (None, true));
+        let error = Config::from_environment(&Environment::default()).unwrap_err().to_string();
+        assert!(error.starts_with("set environment variable `TRIBUTARY_TABLE`"), "{error}");
     }
 
-    /// Whether AWS clients are needed: a table in a SQLite catalog may have its files in S3 all the same, which its
-    /// settings tell by path-style access; Glue always does.
-    pub fn needs_aws(&self) -> bool {
-        matches!(self.catalog.catalog, CatalogUri::Glue { .. }) || self.catalog.s3_path_style
+    #[test]
+    fn a_wrong_setting_is_named() {
+        for (name, value) in [("TRIBUTARY_TABLE", "events"), ("TRIBUTARY_CATALOG", "hive"), ("TRIBUTARY_S3_PATH_STYLE", "maybe")] {
+            let environment = Environment::of([("TRIBUTARY_TABLE", "a.b"), (name, value)]);
+            let error = Config::from_environment(&environment).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("correct environment variable `{name}`")) && error.contains(value), "{error}");
+        }
+    }
+
+    /// `docs/configuration.md` is generated from the settings above; `TRIBUTARY_BLESS=1 cargo test -p tributary-ingest` writes it.
+    #[test]
+    fn the_configuration_page_is_fresh() {
+        let page = format!(
+            "# Settings\n\nGenerated from the settings' declarations in the code; a test fails when this page is stale.\n\n\
+             ## ingest\n\nAWS credentials, region and endpoints come from the standard AWS variables.\n\n{}",
+            settings_table(SETTINGS)
+        );
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        if Environment::of_process().is_set("TRIBUTARY_BLESS") {
+            std::fs::write(path, &page).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), page, "run with TRIBUTARY_BLESS=1 to write the page");
     }
 }

@@ -24,7 +24,7 @@ async fn start() -> Result<(), Error> {
     let filter = config.as_ref().map_or("info", |config| config.log.as_str());
     init_telemetry(filter, environment.is_lambda())?;
     let config = config?;
-    let aws = match config.needs_aws() {
+    let aws = match config.uses_aws {
         true => Some(aws_config::load_from_env().await),
         false => None,
     };

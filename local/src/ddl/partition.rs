@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn every_transform_is_read_and_named_as_iceberg_names_it() {
-        let fields = bind("day(ts), Bucket(16, id), truncate(4, address.city), void(ok), identity ok, month(day)").unwrap();
+        let fields =
+            bind("day(ts), Bucket(16, id), truncate(4, address.city), void(ok), identity ok, month(day)").unwrap();
         let expected = [
             ("ts_day", Transform::Day, 2),
             ("id_bucket", Transform::Bucket(16), 1),
@@ -195,7 +196,10 @@ mod tests {
             ("day(tz)", "at character 5: expected a column of the table, found `tz`"),
             ("day(id)", "at character 5: expected a column whose type `day` takes, found `id` of type long"),
             ("hour(day)", "at character 6: expected a column whose type `hour` takes, found `day` of type date"),
-            ("id, address", "at character 5: expected a column whose type `identity` takes, found `address` of type struct<city: string>"),
+            (
+                "id, address",
+                "at character 5: expected a column whose type `identity` takes, found `address` of type struct<city: string>",
+            ),
             ("bucket(id, 16)", "at character 8: expected a number of buckets from 1 to 2147483647, found `id`"),
             ("bucket(0, id)", "at character 8: expected a number of buckets from 1"),
             ("bucket(3 id)", "at character 10: expected `,`, found `id`"),

@@ -25,7 +25,9 @@ impl Census {
         let mut census = Self::default();
         for batch in Scan::new(ident, state).columns(&["id", NEW_FIELD]).await? {
             census.rows += batch.num_rows() as u64;
-            if let Some(values) = batch.column_by_name("id").and_then(|column| column.as_any().downcast_ref::<Int64Array>()) {
+            if let Some(values) =
+                batch.column_by_name("id").and_then(|column| column.as_any().downcast_ref::<Int64Array>())
+            {
                 ids.extend(values.iter().flatten());
             }
             if let Some(values) = batch.column_by_name(NEW_FIELD) {

@@ -102,7 +102,8 @@ impl<'a, 'b> Demo<'a, 'b> {
 
     /// Step 4: a column is added, as any engine may do, and the next event fills it.
     pub(super) async fn add_column(&mut self) -> Result<(), DemoError> {
-        let proves = "The table's schema is the only one: a new column counts from the next event on, without a restart.";
+        let proves =
+            "The table's schema is the only one: a new column counts from the next event on, without a restart.";
         self.out.step(4, &format!("Column `{NEW_FIELD}` is added"), proves)?;
         let there = self.stage.read_anew().await?.schema().field_by_name(NEW_FIELD).is_some();
         if there {
@@ -119,7 +120,12 @@ impl<'a, 'b> Demo<'a, 'b> {
         let added = u64::from(self.rows_per_event);
         let state = self.expect_added(added).await?;
         let filled = self.census.filled;
-        self.claims.check(self.out, "every new row has a value in it, and no old row got one", &(filled_before + added), &filled)?;
+        self.claims.check(
+            self.out,
+            "every new row has a value in it, and no old row got one",
+            &(filled_before + added),
+            &filled,
+        )?;
         self.report.column_filled = filled;
         self.report.column_null = self.census.rows - filled;
         self.show_rows(&state).await
@@ -133,7 +139,12 @@ impl<'a, 'b> Demo<'a, 'b> {
         let report = self.deliver_new(true).await?;
         self.show_report(&report)?;
         let added = u64::from(self.rows_per_event);
-        self.claims.check(self.out, "the field was ignored in every record, and counted", &added, &report.fields_ignored)?;
+        self.claims.check(
+            self.out,
+            "the field was ignored in every record, and counted",
+            &added,
+            &report.fields_ignored,
+        )?;
         let state = self.expect_added(added).await?;
         let there = state.schema().field_by_name(NEW_FIELD).is_some();
         self.claims.check(self.out, "the table has no such column any more", &false, &there)?;

@@ -20,8 +20,8 @@ use super::options::PollOptions;
 use super::position::{Start, start_offsets};
 use crate::broker::{BROKER_TIMEOUT_MS, client_config, milliseconds, partitions_of};
 
-const COMMIT_ATTEMPTS_MAX: u32 = 5;
-const COMMIT_BACKOFF: Duration = Duration::from_millis(500);
+const COORDINATOR_ATTEMPTS_MAX: u32 = 5;
+const COORDINATOR_BACKOFF: Duration = Duration::from_millis(500);
 
 /// What a topic's reading gives.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ fn assign_unassigned(
         .filter(|new| !assigned.contains(new))
         .collect();
     if !new.is_empty() {
-        let offsets = start_offsets(consumer, topic, &new, start, timeout);
+        let offsets = patiently(|| start_offsets(consumer, topic, &new, start, timeout));
         let offsets = offsets.map_err(|source| ("tell the group's offsets", source))?;
         let done = consumer.incremental_assign(&offsets);
         done.map_err(|source| ("assign partitions", source))?;
@@ -305,15 +305,19 @@ impl Committer {
     }
 }
 
-/// A coordinator that moves or restarts is back within seconds.
 fn commit_blocking(consumer: &StreamConsumer, list: &TopicPartitionList) -> KafkaResult<()> {
-    let mut result = consumer.commit(list, CommitMode::Sync);
-    for _ in 1..COMMIT_ATTEMPTS_MAX {
+    patiently(|| consumer.commit(list, CommitMode::Sync))
+}
+
+/// Asks a group's coordinator again while it moves, restarts or is not made yet: it is back within seconds. Blocking.
+fn patiently<T>(request: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    let mut result = request();
+    for _ in 1..COORDINATOR_ATTEMPTS_MAX {
         if result.is_ok() {
             break;
         }
-        std::thread::sleep(COMMIT_BACKOFF);
-        result = consumer.commit(list, CommitMode::Sync);
+        std::thread::sleep(COORDINATOR_BACKOFF);
+        result = request();
     }
     result
 }

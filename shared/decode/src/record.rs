@@ -18,6 +18,9 @@ use crate::value::ValueSeed;
 /// does not keep where it only skips.
 pub(crate) const DEPTH_MAX: usize = 127;
 
+/// [`Fields::depth`] of the record's own fields.
+const RECORD_DEPTH: usize = 1;
+
 /// Reads one whole record into row `row` of `fields`.
 pub(crate) fn read(
     record: &str,
@@ -123,7 +126,13 @@ fn read_fields<'de, A: MapAccess<'de>>(
         };
         outcome.inspect_err(|_| session.inside_field(&field.name))?;
     }
-    fields.complete(row, session).map_err(Stop::raise)
+    fields.complete(row, session).map_err(Stop::raise)?;
+    // A record of another table would otherwise pass as a row of NULLs.
+    if after == 0 && fields.depth == RECORD_DEPTH && session.fields_ignored > 0 {
+        let found = "only fields that it has no column for";
+        return Err(session.fail("a field of the table", found).raise());
+    }
+    Ok(())
 }
 
 /// Counts a field without a column. Its value is skipped unread but for its depth, which is held to the same limit as

@@ -74,14 +74,14 @@ fn the_deepest_record_that_is_read_is_as_deep_in_an_ignored_field() {
     on_a_small_stack(|| {
         let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
         let list = format!("{}int{}", "list<".repeat(126), ">".repeat(126));
-        for field in ["v", "ignored"] {
+        for field in [r#""v""#, r#""v":null,"ignored""#] {
             assert_eq!(
-                one_column(&list).push(format!("{{\"{field}\":{}}}", deep(126)).as_bytes()),
+                one_column(&list).push(format!("{{{field}:{}}}", deep(126)).as_bytes()),
                 Ok(())
             );
             assert!(
                 one_column(&list)
-                    .push(format!("{{\"{field}\":{}}}", deep(127)).as_bytes())
+                    .push(format!("{{{field}:{}}}", deep(127)).as_bytes())
                     .is_err()
             );
         }
@@ -98,6 +98,19 @@ fn the_deepest_record_that_is_read_is_as_deep_in_an_ignored_field() {
             "column `v`: expected at most 127 levels of objects and arrays, found more, in a field that the schema has no column for"
         );
     });
+}
+
+#[test]
+fn a_record_of_another_table_is_no_row_of_nulls() {
+    let mut batch = one_column("int");
+    let rejection = batch.push(br#"{"other":1,"more":{"v":2}}"#).unwrap_err();
+    assert_eq!(
+        rejection.to_string(),
+        "record: expected a field of the table, found only fields that it has no column for"
+    );
+    assert_eq!(batch.push(br#"{"other":1,"v":null}"#), Ok(()));
+    assert_eq!(batch.push(b"{}"), Ok(()));
+    assert_eq!((batch.rows(), batch.fields_ignored()), (2, 1));
 }
 
 #[test]

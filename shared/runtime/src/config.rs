@@ -66,7 +66,17 @@ impl Environment {
 
     /// Whether the function runs in AWS Lambda itself (or in an emulator that says so).
     pub fn is_lambda(&self) -> bool {
-        self.variables.contains_key("AWS_LAMBDA_FUNCTION_NAME")
+        self.is_set("AWS_LAMBDA_FUNCTION_NAME")
+    }
+
+    /// Whether an AWS region is named, as it always is in Lambda.
+    pub fn has_aws_region(&self) -> bool {
+        self.is_set("AWS_REGION") || self.is_set("AWS_DEFAULT_REGION")
+    }
+
+    /// Whether a variable is there at all.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
     }
 
     /// The text of a setting; one that is set to nothing counts as not set.

@@ -148,7 +148,9 @@ proptest! {
 
     #[test]
     fn what_is_accepted_is_what_the_json_library_calls_an_object(record in "\\{(\"(x|b|)\":(1|-0|0\\.5|\"\"|\\[\\]|\\{\"\":null\\}|true|nul|01|\"\\\\x\"|\"\\\\n\")(,|, |))*\\}( |\\{)?") {
-        let decoder = Decoder::try_new(&schema_of(vec![NestedField::optional(1, "absent", type_of("int"))])).unwrap();
+        let decoder = Decoder::try_new(&schema_of(vec![NestedField::optional(1, "v", type_of("int"))])).unwrap();
+        // Whatever follows, the record has one field of the table.
+        let record = record.replacen('{', "{\"v\":1,", 1).replacen(",}", "}", 1);
         let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&record).is_ok();
         prop_assert_eq!(decoder.batch(1).push(record.as_bytes()).is_ok(), is_object, "{}", record);
     }
