@@ -80,12 +80,11 @@ fn a_poller_killed_five_times_loses_and_repeats_nothing() {
     publish(&broker);
 
     let seed = fastrand::u64(..);
-    eprintln!("the kills of this run follow from seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     for kill in 0..KILLS {
         let mut poller = poller(&server, &broker);
         std::thread::sleep(Duration::from_millis(random.u64(700..3000)));
-        assert_eq!(poller.0.try_wait().unwrap(), None, "kill {kill}: the poller had ended before it was killed: nothing was tested");
+        assert_eq!(poller.0.try_wait().unwrap(), None, "seed {seed}, kill {kill}: the poller had ended before it was killed: nothing was tested");
         poller.0.kill().unwrap();
         poller.0.wait().unwrap();
     }

@@ -1,0 +1,84 @@
+//! `cargo lambda watch` and `cargo lambda invoke`, as the README has them.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tributary_testkit::{read_both, repo_root, tools_dir};
+use tributary_tests::{LocalLake, TABLE, definition, events_schema, ids};
+
+/// The emulator builds the function at the first invocation, in minutes on a machine that has built nothing yet.
+const FIRST_ANSWER_MAX: Duration = Duration::from_secs(1500);
+
+/// The emulator, ended with this value; it ends its function with itself.
+struct Watch(Child);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Not a kill: on an interrupt it ends the function's process too.
+        let _asked = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
+        let _status = self.0.wait();
+    }
+}
+
+fn cargo_lambda(arguments: &[&str], port: u16) -> Command {
+    let mut command = Command::new(tools_dir().unwrap().join("venv/bin/cargo-lambda"));
+    command.arg("lambda").args(arguments).args(["-A", "127.0.0.1", "-P", &port.to_string()]);
+    command.current_dir(repo_root().unwrap());
+    command
+}
+
+fn watch(lake: &LocalLake, port: u16) -> Watch {
+    let mut command = cargo_lambda(&["watch", "--ignore-changes"], port);
+    command
+        .env("TRIBUTARY_TABLE", TABLE)
+        .env("TRIBUTARY_CATALOG", format!("sqlite:{}", lake.folder().join("catalog.db").display()))
+        .env_remove("AWS_REGION")
+        .stdout(Stdio::null());
+    Watch(command.spawn().unwrap())
+}
+
+/// Invokes with a sample and returns what was printed on standard output and error.
+fn invoke(sample: &str, port: u16) -> (bool, String) {
+    let file = format!("events/ingest/{sample}.json");
+    let done = cargo_lambda(&["invoke", "ingest", "--data-file", &file], port).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    (done.status.success(), text)
+}
+
+fn first_answer(sample: &str, port: u16) -> String {
+    let begun = Instant::now();
+    loop {
+        match invoke(sample, port) {
+            (true, answer) => return answer,
+            (false, text) => assert!(begun.elapsed() < FIRST_ANSWER_MAX, "no answer in time: {text}"),
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_samples_run_under_cargo_lambda() {
+    let lake = LocalLake::new();
+    lake.table().create(definition(events_schema())).await.unwrap();
+    // Free a moment ago; a port of its own choice the emulator would not tell.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _watch = watch(&lake, port);
+    assert!(Path::new(&repo_root().unwrap()).join("events/ingest/one-row.json").is_file());
+
+    let report: Value = serde_json::from_str(first_answer("one-row", port).trim()).unwrap();
+    assert_eq!((&report["rows_in"], &report["rows_committed"]), (&Value::from(1), &Value::from(1)));
+    let (_, again) = invoke("redelivered", port);
+    let again: Value = serde_json::from_str(again.trim()).unwrap();
+    assert_eq!((&again["rows_committed"], &again["rows_redelivered"]), (&Value::from(0), &Value::from(1)));
+    // The tool breaks lines to the terminal's width and draws a frame.
+    let (_, poison) = invoke("poison", port);
+    let poison = poison.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    for named in ["Reject", "offset 1 of partition 0", "`poison`", "column `amount`", "12.345"] {
+        assert!(poison.contains(named), "`{named}` is not in: {poison}");
+    }
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [1, 500, 510, 511]);
+}
