@@ -33,13 +33,10 @@ impl FromStr for KafkaProperty {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => Ok(Self {
-                key: key.trim().to_owned(),
-                value: value.to_owned(),
-            }),
-            _ => Err(KafkaPropertyError {
-                found: text.to_owned(),
-            }),
+            Some((key, value)) if !key.trim().is_empty() => {
+                Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
+            }
+            _ => Err(KafkaPropertyError { found: text.to_owned() }),
         }
     }
 }
@@ -71,10 +68,7 @@ pub(crate) fn client_config(
 }
 
 /// The partitions of a topic, ascending; none if the broker doesn't have the topic.
-pub(crate) fn partitions_of(
-    topic: &str,
-    metadata: &Metadata,
-) -> Result<Option<Vec<i32>>, RDKafkaErrorCode> {
+pub(crate) fn partitions_of(topic: &str, metadata: &Metadata) -> Result<Option<Vec<i32>>, RDKafkaErrorCode> {
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         return Ok(None);
     };
@@ -103,10 +97,7 @@ mod tests {
     #[test]
     fn a_property_splits_at_its_first_equals_sign_and_hides_its_value() {
         let property: KafkaProperty = "sasl.password=a=b".parse().unwrap();
-        assert_eq!(
-            (property.key.as_str(), property.value.as_str()),
-            ("sasl.password", "a=b")
-        );
+        assert_eq!((property.key.as_str(), property.value.as_str()), ("sasl.password", "a=b"));
         assert_eq!(format!("{property:?}"), "sasl.password=...");
     }
 

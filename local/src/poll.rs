@@ -56,16 +56,8 @@ pub struct PollReport {
 
 impl fmt::Display for PollReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            batches,
-            records,
-            retries,
-            ..
-        } = self;
-        write!(
-            f,
-            "delivered {records} record(s) in {batches} batch(es), {retries} retries"
-        )?;
+        let Self { batches, records, retries, .. } = self;
+        write!(f, "delivered {records} record(s) in {batches} batch(es), {retries} retries")?;
         for ((topic, partition), next_offset) in &self.next_offsets {
             write!(f, "; {topic}-{partition}: next offset {next_offset}")?;
         }

@@ -86,17 +86,8 @@ pub struct PublishReport {
 
 impl fmt::Display for PublishReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            topic,
-            rows,
-            elapsed,
-            ..
-        } = self;
-        write!(
-            f,
-            "published {rows} row(s) to `{topic}` in {} ms",
-            elapsed.as_millis()
-        )?;
+        let Self { topic, rows, elapsed, .. } = self;
+        write!(f, "published {rows} row(s) to `{topic}` in {} ms", elapsed.as_millis())?;
         for (partition, offsets) in &self.offsets {
             write!(f, "; partition {partition}: offsets {offsets}")?;
         }
@@ -177,27 +168,14 @@ pub enum PublishError {
 ///
 /// # Errors
 /// See [`PublishError`]. On an error some of the rows may have been written.
-pub async fn publish(
-    options: PublishOptions,
-    now: SystemTime,
-) -> Result<PublishReport, PublishError> {
+pub async fn publish(options: PublishOptions, now: SystemTime) -> Result<PublishReport, PublishError> {
     topic::ensure(&options).await?;
     let timeout_ms = options.timeout_ms.to_string();
     // Acknowledged by all in-sync replicas, and never twice because the producer retried.
-    let fixed = [
-        ("acks", "all"),
-        ("enable.idempotence", "true"),
-        ("message.timeout.ms", timeout_ms.as_str()),
-    ];
-    let producer: FutureProducer = client_config(
-        &options.bootstrap_servers,
-        &options.kafka_properties,
-        &fixed,
-    )
-    .create()
-    .map_err(|source| PublishError::Configuration {
-        source: source.into(),
-    })?;
+    let fixed = [("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", timeout_ms.as_str())];
+    let producer: FutureProducer = client_config(&options.bootstrap_servers, &options.kafka_properties, &fixed)
+        .create()
+        .map_err(|source| PublishError::Configuration { source: source.into() })?;
     Run::new(&options, now).send_all(&producer).await
 }
 
@@ -213,14 +191,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(options: &'a PublishOptions, now: SystemTime) -> Self {
-        Self {
-            options,
-            now,
-            started: Instant::now(),
-            delivered: 0,
-            offsets: BTreeMap::new(),
-            last_row: String::new(),
-        }
+        Self { options, now, started: Instant::now(), delivered: 0, offsets: BTreeMap::new(), last_row: String::new() }
     }
 
     async fn send_all(mut self, producer: &FutureProducer) -> Result<PublishReport, PublishError> {
@@ -263,12 +234,8 @@ impl<'a> Run<'a> {
     fn send(&mut self, producer: &FutureProducer, id: u64) -> Result<DeliveryFuture, PublishError> {
         let row = SampleRow::generate(id, self.options.seed, self.now + self.started.elapsed());
         self.last_row = row.to_json();
-        let record = FutureRecord::to(&self.options.topic)
-            .key(row.account_id())
-            .payload(&self.last_row);
-        producer
-            .send_result(record)
-            .map_err(|(source, _)| self.undelivered(source))
+        let record = FutureRecord::to(&self.options.topic).key(row.account_id()).payload(&self.last_row);
+        producer.send_result(record).map_err(|(source, _)| self.undelivered(source))
     }
 
     fn acknowledge(&mut self, delivery: Acknowledgement) -> Result<(), PublishError> {
@@ -276,10 +243,7 @@ impl<'a> Run<'a> {
         let delivery = delivery.map_err(|(source, _)| self.undelivered(source))?;
         self.delivered += 1;
         let widened = match self.offsets.get(&delivery.partition) {
-            Some(range) => (
-                range.first().min(delivery.offset),
-                range.last().max(delivery.offset),
-            ),
+            Some(range) => (range.first().min(delivery.offset), range.last().max(delivery.offset)),
             None => (delivery.offset, delivery.offset),
         };
         // An offset is negative only if the broker did not tell it, which acks=all excludes.
@@ -304,9 +268,7 @@ type Acknowledgement = Result<OwnedDeliveryResult, futures::channel::oneshot::Ca
 
 /// Microseconds since 1970; 0 if the clock stands before.
 fn first_id(now: SystemTime) -> u64 {
-    let since_epoch = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX / 2)
 }
 

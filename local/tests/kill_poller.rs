@@ -36,7 +36,16 @@ fn tributary(server: &AwsServer) -> Command {
 fn poller(server: &AwsServer, broker: &KafkaBroker) -> Poller {
     let mut command = tributary(server);
     command.args(["poll", "--bootstrap-servers", broker.bootstrap(), "--topic", TOPIC, "--table", "test.events"]);
-    command.args(["--cluster", "the-broker", "--batch-size", BATCH_ROWS, "--batch-window-ms", "100", "--until-idle-ms", "2000"]);
+    command.args([
+        "--cluster",
+        "the-broker",
+        "--batch-size",
+        BATCH_ROWS,
+        "--batch-window-ms",
+        "100",
+        "--until-idle-ms",
+        "2000",
+    ]);
     Poller(command.stdout(Stdio::null()).spawn().unwrap())
 }
 
@@ -58,7 +67,10 @@ fn publish(broker: &KafkaBroker) {
         })
         .to_string();
         let partition = i32::try_from(id % i64::from(PARTITIONS)).unwrap();
-        producer.send(BaseRecord::<(), _>::to(TOPIC).payload(&row).partition(partition)).map_err(|(error, _)| error).unwrap();
+        producer
+            .send(BaseRecord::<(), _>::to(TOPIC).payload(&row).partition(partition))
+            .map_err(|(error, _)| error)
+            .unwrap();
     }
     producer.flush(PUBLISH_WAIT).unwrap();
     assert_eq!(producer.in_flight_count(), 0);
@@ -84,20 +96,28 @@ fn a_poller_killed_five_times_loses_and_repeats_nothing() {
     for kill in 0..KILLS {
         let mut poller = poller(&server, &broker);
         std::thread::sleep(Duration::from_millis(random.u64(700..3000)));
-        assert_eq!(poller.0.try_wait().unwrap(), None, "seed {seed}, kill {kill}: the poller had ended before it was killed: nothing was tested");
+        assert_eq!(
+            poller.0.try_wait().unwrap(),
+            None,
+            "seed {seed}, kill {kill}: the poller had ended before it was killed: nothing was tested"
+        );
         poller.0.kill().unwrap();
         poller.0.wait().unwrap();
     }
     let at = TableAt::Glue { endpoint: server.endpoint().to_owned(), table: "test.events".to_owned() };
     let halfway = count_ids(&at, "id").unwrap().rows;
-    assert!(0 < halfway && halfway < 200_000, "the kills hit no running work: {halfway} rows after the last (seed {seed})");
+    assert!(
+        0 < halfway && halfway < 200_000,
+        "the kills hit no running work: {halfway} rows after the last (seed {seed})"
+    );
     let mut last = poller(&server, &broker);
     assert!(last.0.wait().unwrap().success());
 
     let expected = IdCount { rows: 200_000, distinct: 200_000, min: json!(0), max: json!(ROWS - 1) };
     assert_eq!(count_ids(&at, "id").unwrap(), expected, "seed {seed}");
     let seen = inspect(&at).unwrap();
-    let checkpoint: serde_json::Value = serde_json::from_str(seen["properties"]["tributary.checkpoint"].as_str().unwrap()).unwrap();
+    let checkpoint: serde_json::Value =
+        serde_json::from_str(seen["properties"]["tributary.checkpoint"].as_str().unwrap()).unwrap();
     for partition in 0..PARTITIONS {
         let progress = &checkpoint["sources"]["the-broker"][TOPIC][partition.to_string()];
         assert_eq!(progress["next-offset"], ROWS / i64::from(PARTITIONS), "partition {partition}");

@@ -108,7 +108,11 @@ impl LocalLake {
 
     /// Where the readers find the table.
     pub fn at(&self) -> TableAt {
-        TableAt::Sqlite { catalog_db: self.folder().join("catalog.db"), catalog_name: "local".to_owned(), table: TABLE.to_owned() }
+        TableAt::Sqlite {
+            catalog_db: self.folder().join("catalog.db"),
+            catalog_name: "local".to_owned(),
+            table: TABLE.to_owned(),
+        }
     }
 
     /// Every file below the table, as `file://` paths.

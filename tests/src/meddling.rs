@@ -47,7 +47,13 @@ impl Catalog for MeddlingCatalog {
         self.inner.pointer(table).await
     }
 
-    async fn swap(&self, table: &TableIdent, base: &Pointer, metadata_location: &str, metadata: &TableMetadata) -> Result<Swap, CatalogError> {
+    async fn swap(
+        &self,
+        table: &TableIdent,
+        base: &Pointer,
+        metadata_location: &str,
+        metadata: &TableMetadata,
+    ) -> Result<Swap, CatalogError> {
         let deed = self.deed.lock().unwrap().take();
         if let Some(deed) = deed {
             deed.await;
@@ -55,7 +61,12 @@ impl Catalog for MeddlingCatalog {
         self.inner.swap(table, base, metadata_location, metadata).await
     }
 
-    async fn create(&self, table: &TableIdent, metadata_location: &str, metadata: &TableMetadata) -> Result<(), CatalogError> {
+    async fn create(
+        &self,
+        table: &TableIdent,
+        metadata_location: &str,
+        metadata: &TableMetadata,
+    ) -> Result<(), CatalogError> {
         self.inner.create(table, metadata_location, metadata).await
     }
 

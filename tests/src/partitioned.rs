@@ -51,7 +51,11 @@ impl LocalLake {
 
     /// Where the readers find such a table.
     pub fn at_named(&self, name: &str) -> TableAt {
-        TableAt::Sqlite { catalog_db: self.folder().join("catalog.db"), catalog_name: "local".to_owned(), table: format!("test.{name}") }
+        TableAt::Sqlite {
+            catalog_db: self.folder().join("catalog.db"),
+            catalog_name: "local".to_owned(),
+            table: format!("test.{name}"),
+        }
     }
 
     /// The data files of every table, by the table's name without its namespace.

@@ -168,7 +168,8 @@ async fn instances_that_commit_at_once_lose_and_repeat_nothing() {
     for task in tasks {
         task.await.unwrap();
     }
-    let expected: Vec<i64> = (0..INSTANCES).flat_map(|partition| (0..BATCHES * 10).map(move |offset| id(partition, offset))).collect();
+    let expected: Vec<i64> =
+        (0..INSTANCES).flat_map(|partition| (0..BATCHES * 10).map(move |offset| id(partition, offset))).collect();
     assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), expected);
     assert_eq!(orphans(&lake).await, Vec::<String>::new());
 }
@@ -190,7 +191,8 @@ async fn one_batch_delivered_to_two_instances_at_once_is_committed_once() {
 /// Points the main branch at an older snapshot, as any engine's rollback procedure does.
 async fn roll_back(lake: &LocalLake, snapshot_id: i64) {
     let branch = SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None));
-    let rolled = lake.table().update(far(), |_, builder| Ok(builder.set_ref(MAIN_BRANCH, branch.clone()).unwrap())).await;
+    let rolled =
+        lake.table().update(far(), |_, builder| Ok(builder.set_ref(MAIN_BRANCH, branch.clone()).unwrap())).await;
     rolled.unwrap();
 }
 
@@ -266,7 +268,8 @@ async fn a_recreated_topic_halts_and_drops_nothing() {
     assert_eq!(error.kind(), "Halt");
     assert!(error.to_string().contains("set-checkpoint --topic events --partition 0"), "{error}");
     let state = lake.table().refresh().await.unwrap();
-    let (partition, mut progress) = state.checkpoint().iter().map(|(at, progress)| (at.clone(), progress)).next().unwrap();
+    let (partition, mut progress) =
+        state.checkpoint().iter().map(|(at, progress)| (at.clone(), progress)).next().unwrap();
     progress.next_offset = 0;
     lake.table().set_checkpoint(&partition, Some(progress), far()).await.unwrap();
     assert_eq!(deliver(&event, &context).await.unwrap().rows_committed, 1);
@@ -309,7 +312,8 @@ async fn rows_and_offsets_of_a_snapshot_belong_together() {
     assert_eq!(lineage, json!({tributary_tests::ARN: {"events": {"0": "0-2", "2": "7-8"}}}));
     assert_eq!(summary["added-records"], "5");
     assert_eq!(summary["total-records"], "5");
-    let checkpoint: serde_json::Value = serde_json::from_str(seen["properties"]["tributary.checkpoint"].as_str().unwrap()).unwrap();
+    let checkpoint: serde_json::Value =
+        serde_json::from_str(seen["properties"]["tributary.checkpoint"].as_str().unwrap()).unwrap();
     assert_eq!(checkpoint["sources"][tributary_tests::ARN]["events"]["2"]["next-offset"], 9);
 }
 
@@ -324,7 +328,14 @@ async fn random_faults_and_redeliveries_settle_every_record_once() {
         let (catalog, mut context) = faulty(&lake);
         let mut next = [0_i64; 3];
         for _ in 0..DELIVERIES {
-            let faults = [SwapFault::None, SwapFault::LostReply, SwapFault::LostRequest, SwapFault::FalseConflict, SwapFault::Conflict, SwapFault::Refuse];
+            let faults = [
+                SwapFault::None,
+                SwapFault::LostReply,
+                SwapFault::LostRequest,
+                SwapFault::FalseConflict,
+                SwapFault::Conflict,
+                SwapFault::Refuse,
+            ];
             catalog.inject((0..random.usize(0..4)).map(|_| faults[random.usize(0..faults.len())]));
             let mut batch = Batch::new();
             let mut after = next;
@@ -350,7 +361,10 @@ async fn random_faults_and_redeliveries_settle_every_record_once() {
         assert_eq!(distinct.len(), held.len(), "seed {seed}: a record is in the table twice");
         for partition in 0..3_i32 {
             for offset in 0..next[partition as usize] {
-                assert!(distinct.contains(&id(partition, offset)), "seed {seed}: partition {partition} offset {offset} is lost");
+                assert!(
+                    distinct.contains(&id(partition, offset)),
+                    "seed {seed}: partition {partition} offset {offset} is lost"
+                );
             }
         }
     }

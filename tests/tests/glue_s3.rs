@@ -151,7 +151,8 @@ async fn instances_that_race_for_the_glue_version_lose_nothing() {
         attempts += task.await.unwrap();
     }
     assert!(attempts > (INSTANCES as u32) * (BATCHES as u32), "a race without a conflict has shown nothing");
-    let expected: Vec<i64> = (0..INSTANCES).flat_map(|partition| (0..BATCHES * 5).map(move |offset| id(partition, offset))).collect();
+    let expected: Vec<i64> =
+        (0..INSTANCES).flat_map(|partition| (0..BATCHES * 5).map(move |offset| id(partition, offset))).collect();
     assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), expected);
     let files = inspect(&lake.at()).unwrap()["files"].as_array().unwrap().len();
     let stored = lake.server.objects("lake", "test/events/data").unwrap().len();
@@ -179,7 +180,10 @@ async fn what_others_keep_in_the_glue_entry_stays() {
     deliver(&Batch::new().json(0, 2, &json!({"id": 2, "colour": "red"})).event(), &context).await.unwrap();
 
     let entry = lake.entry();
-    assert_eq!((&entry["Owner"], &entry["Description"], &entry["Retention"]), (&json!("finance"), &json!("all events"), &json!(7)));
+    assert_eq!(
+        (&entry["Owner"], &entry["Description"], &entry["Retention"]),
+        (&json!("finance"), &json!("all events"), &json!(7))
+    );
     assert_eq!(entry["Parameters"]["classification"], "pii");
     assert!(entry["Parameters"]["previous_metadata_location"].is_string());
     let columns = entry["StorageDescriptor"]["Columns"].as_array().unwrap();

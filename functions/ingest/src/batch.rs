@@ -42,7 +42,12 @@ pub(crate) fn prepare(batches: &[PartitionRecords], cuts: &[Cut], decoder: &Deco
 }
 
 /// How many records were taken before the first bad one.
-fn push_until_bad(batch: &PartitionRecords, unseen: &[Record], builder: &mut BatchBuilder, rejected: &mut Vec<RejectedRecord>) -> usize {
+fn push_until_bad(
+    batch: &PartitionRecords,
+    unseen: &[Record],
+    builder: &mut BatchBuilder,
+    rejected: &mut Vec<RejectedRecord>,
+) -> usize {
     for (index, record) in unseen.iter().enumerate() {
         if let Err((column, reason)) = push(record, builder) {
             rejected.push(RejectedRecord { partition: batch.partition.clone(), offset: record.offset, column, reason });
@@ -57,7 +62,9 @@ fn push(record: &Record, builder: &mut BatchBuilder) -> Result<(), (Option<Strin
         Payload::Bytes(bytes) => {
             builder.push(bytes).map_err(|rejection| (rejection.column().map(str::to_owned), rejection.to_string()))
         }
-        Payload::Null => Err((None, "expected a JSON object, found a null value (a tombstone), which is no row".to_owned())),
+        Payload::Null => {
+            Err((None, "expected a JSON object, found a null value (a tombstone), which is no row".to_owned()))
+        }
         Payload::Invalid { reason } => Err((None, format!("expected a value in base64, found {reason}"))),
     }
 }
@@ -65,7 +72,8 @@ fn push(record: &Record, builder: &mut BatchBuilder) -> Result<(), (Option<Strin
 /// What committing these records settles; nothing for none.
 fn advance(batch: &PartitionRecords, good: &[Record]) -> Result<Option<Advance>, IngestError> {
     let (Some(first), Some(last)) = (good.first(), good.last()) else { return Ok(None) };
-    let range = OffsetRange::try_new(first.offset, last.offset).map_err(|error| IngestError::Decode { reason: error.to_string() })?;
+    let range = OffsetRange::try_new(first.offset, last.offset)
+        .map_err(|error| IngestError::Decode { reason: error.to_string() })?;
     let timestamp_ms_max = good.iter().map(|record| record.timestamp_ms).max().unwrap_or(-1);
     Ok(Some(Advance { partition: batch.partition.clone(), range, timestamp_ms_max }))
 }

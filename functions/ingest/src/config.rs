@@ -64,7 +64,8 @@ impl Config {
     /// Reads the settings; the first one that is missing or wrong is the error.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let table = environment.read(&TABLE, |text| parse_table_name(text).map_err(|error| error.to_string()))?;
-        let table = table.ok_or(ConfigError::Missing { name: TABLE.name, meaning: TABLE.meaning, values: TABLE.values })?;
+        let table =
+            table.ok_or(ConfigError::Missing { name: TABLE.name, meaning: TABLE.meaning, values: TABLE.values })?;
         let catalog = CatalogSettings {
             catalog: environment.required(&CATALOG)?,
             name: environment.required(&CATALOG_NAME)?,
@@ -97,10 +98,15 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_named() {
-        for (name, value) in [("TRIBUTARY_TABLE", "events"), ("TRIBUTARY_CATALOG", "hive"), ("TRIBUTARY_S3_PATH_STYLE", "maybe")] {
+        for (name, value) in
+            [("TRIBUTARY_TABLE", "events"), ("TRIBUTARY_CATALOG", "hive"), ("TRIBUTARY_S3_PATH_STYLE", "maybe")]
+        {
             let environment = Environment::of([("TRIBUTARY_TABLE", "a.b"), (name, value)]);
             let error = Config::from_environment(&environment).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("correct environment variable `{name}`")) && error.contains(value), "{error}");
+            assert!(
+                error.starts_with(&format!("correct environment variable `{name}`")) && error.contains(value),
+                "{error}"
+            );
         }
     }
 
@@ -116,6 +122,10 @@ mod tests {
         if Environment::of_process().is_set("TRIBUTARY_BLESS") {
             std::fs::write(path, &page).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), page, "run with TRIBUTARY_BLESS=1 to write the page");
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap_or_default(),
+            page,
+            "run with TRIBUTARY_BLESS=1 to write the page"
+        );
     }
 }

@@ -74,7 +74,9 @@ pub enum IngestError {
         known: String,
     },
     /// The table kept moving under the batch.
-    #[error("deliver the batch again: table `{table}`: expected its schema and checkpoint to hold still for one commit, found them changed {replans} times")]
+    #[error(
+        "deliver the batch again: table `{table}`: expected its schema and checkpoint to hold still for one commit, found them changed {replans} times"
+    )]
     Unsettled {
         /// The table.
         table: String,

@@ -33,7 +33,12 @@ const REPLANS_MAX: u32 = 10;
 ///
 /// `deadline` is when to give up; `now_ms` (since the epoch) becomes the snapshot's time. An error never means that
 /// records were lost: what was committed is recognised when the batch is delivered again.
-pub async fn ingest(event_json: &[u8], deadline: Instant, now_ms: i64, context: &Context) -> Result<Report, IngestError> {
+pub async fn ingest(
+    event_json: &[u8],
+    deadline: Instant,
+    now_ms: i64,
+    context: &Context,
+) -> Result<Report, IngestError> {
     let event = KafkaEvent::from_json(event_json)?;
     let cluster = cluster_of(&event, context)?;
     let records = Arc::new(records_by_partition(event, &cluster)?);
@@ -50,13 +55,7 @@ pub async fn ingest(event_json: &[u8], deadline: Instant, now_ms: i64, context: 
         }
         let files = context.table().encode(&state, &prepared.rows)?;
         let data_files = files.files.len() as u64;
-        let request = AppendRequest {
-            base: &state,
-            files,
-            advances: prepared.advances.clone(),
-            now_ms,
-            deadline,
-        };
+        let request = AppendRequest { base: &state, files, advances: prepared.advances.clone(), now_ms, deadline };
         match context.table().append(request).await? {
             Appended::Committed { snapshot_id, attempts, .. } => {
                 report.committed(&prepared, snapshot_id, attempts, data_files);
@@ -80,7 +79,10 @@ fn cluster_of(event: &KafkaEvent, context: &Context) -> Result<ClusterIdentity, 
 }
 
 /// Reads the table while decoding by the state a warm function keeps; decodes again only when the table moved.
-async fn refresh_and_prepare(records: &Arc<Vec<PartitionRecords>>, context: &Context) -> Result<(TableState, Prepared), IngestError> {
+async fn refresh_and_prepare(
+    records: &Arc<Vec<PartitionRecords>>,
+    context: &Context,
+) -> Result<(TableState, Prepared), IngestError> {
     let Some(cached) = context.table().cached() else {
         let state = context.table().refresh().await?;
         let prepared = prepare(records, &state, context).await?;
@@ -97,7 +99,11 @@ async fn refresh_and_prepare(records: &Arc<Vec<PartitionRecords>>, context: &Con
 }
 
 /// Cuts and decodes off the async threads: it is pure computation, up to some tens of milliseconds.
-async fn prepare(records: &Arc<Vec<PartitionRecords>>, state: &TableState, context: &Context) -> Result<Prepared, IngestError> {
+async fn prepare(
+    records: &Arc<Vec<PartitionRecords>>,
+    state: &TableState,
+    context: &Context,
+) -> Result<Prepared, IngestError> {
     let decoder = context.decoder(state)?;
     let cuts = records.iter().map(|batch| context.table().cut(state, batch)).collect::<Result<Vec<_>, _>>()?;
     let records = Arc::clone(records);
@@ -107,7 +113,11 @@ async fn prepare(records: &Arc<Vec<PartitionRecords>>, state: &TableState, conte
 
 /// Bootstrap servers stand in for a cluster's identity only while nobody has seen the topic under another one: else a changed
 /// broker list would pass for a new cluster, and redelivered records for new ones.
-fn refuse_unknown_cluster(cluster: &ClusterIdentity, records: &[PartitionRecords], state: &TableState) -> Result<(), IngestError> {
+fn refuse_unknown_cluster(
+    cluster: &ClusterIdentity,
+    records: &[PartitionRecords],
+    state: &TableState,
+) -> Result<(), IngestError> {
     if !cluster.is_assumed() {
         return Ok(());
     }

@@ -42,10 +42,7 @@ pub(crate) enum Cut {
     /// nothing waits.
     Wait { until: Option<Instant> },
     /// The next record of its partition fits into no event.
-    Oversize {
-        record: EncodedRecord,
-        event_bytes: usize,
-    },
+    Oversize { record: EncodedRecord, event_bytes: usize },
 }
 
 /// The records that arrived and are in no batch yet, by partition, in offset order.
@@ -66,11 +63,7 @@ struct Queue {
 
 impl Backlog {
     pub(crate) fn new(empty_event: EventBuilder) -> Self {
-        Self {
-            queues: BTreeMap::new(),
-            empty_event,
-            turn: None,
-        }
+        Self { queues: BTreeMap::new(), empty_event, turn: None }
     }
 
     /// Adds a record, which must follow those of its partition pushed before.
@@ -88,19 +81,12 @@ impl Backlog {
 
     /// Bytes and records that wait in a partition.
     pub(crate) fn waiting(&self, key: &PartitionKey) -> (usize, usize) {
-        self.queues
-            .get(key)
-            .map_or((0, 0), |queue| (queue.len_bytes, queue.records.len()))
+        self.queues.get(key).map_or((0, 0), |queue| (queue.len_bytes, queue.records.len()))
     }
 
     /// Takes the next batch, if one is due at `now`, from the partitions that are not `busy`
     /// (those have a batch in flight, and their order would be lost).
-    pub(crate) fn cut(
-        &mut self,
-        limits: &BatchLimits,
-        busy: &BTreeSet<PartitionKey>,
-        now: Instant,
-    ) -> Cut {
+    pub(crate) fn cut(&mut self, limits: &BatchLimits, busy: &BTreeSet<PartitionKey>, now: Instant) -> Cut {
         let free = || self.queues.iter().filter(|(key, _)| !busy.contains(*key));
         let arrivals = free().filter_map(|(_, queue)| queue.records.front());
         let Some(oldest) = arrivals.map(|(arrived, _)| *arrived).min() else {
@@ -127,11 +113,7 @@ impl Backlog {
                 continue;
             }
             // Full. A partition that got nothing is first next time; one that got some waits.
-            self.turn = if taken == 0 {
-                self.before(&key)
-            } else {
-                Some(key)
-            };
+            self.turn = if taken == 0 { self.before(&key) } else { Some(key) };
             break;
         }
         filling.finish()
@@ -141,19 +123,13 @@ impl Backlog {
     fn keys_from_turn(&self, busy: &BTreeSet<PartitionKey>) -> Vec<PartitionKey> {
         let after = self.turn.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let later = self.queues.range((after, Bound::Unbounded));
-        let earlier = self
-            .turn
-            .iter()
-            .flat_map(|turn| self.queues.range((Bound::Unbounded, Bound::Included(turn))));
+        let earlier = self.turn.iter().flat_map(|turn| self.queues.range((Bound::Unbounded, Bound::Included(turn))));
         let keys = later.chain(earlier).map(|(key, _)| key);
         keys.filter(|key| !busy.contains(*key)).cloned().collect()
     }
 
     fn before(&self, key: &PartitionKey) -> Option<PartitionKey> {
-        self.queues
-            .range(..key.clone())
-            .next_back()
-            .map(|(before, _)| before.clone())
+        self.queues.range(..key.clone()).next_back().map(|(before, _)| before.clone())
     }
 }
 
@@ -175,13 +151,7 @@ struct Filling<'a> {
 
 impl<'a> Filling<'a> {
     fn new(event: EventBuilder, limits: &'a BatchLimits) -> Self {
-        Self {
-            limits,
-            event,
-            records: 0,
-            next_offsets: BTreeMap::new(),
-            oversize: None,
-        }
+        Self { limits, event, records: 0, next_offsets: BTreeMap::new(), oversize: None }
     }
 
     /// Moves records over while they fit; says how many.
@@ -209,30 +179,16 @@ impl<'a> Filling<'a> {
         };
         queue.len_bytes -= record.len_bytes();
         let key = (record.topic().to_owned(), record.partition());
-        self.next_offsets
-            .insert(key, record.offset().saturating_add(1));
+        self.next_offsets.insert(key, record.offset().saturating_add(1));
         self.records += 1;
         self.event.push_encoded(record);
     }
 
     fn finish(self) -> Cut {
-        let Self {
-            event,
-            records,
-            next_offsets,
-            oversize,
-            ..
-        } = self;
+        let Self { event, records, next_offsets, oversize, .. } = self;
         match oversize {
-            Some((record, event_bytes)) => Cut::Oversize {
-                record,
-                event_bytes,
-            },
-            None => Cut::Batch(Batch {
-                event: event.build(),
-                records,
-                next_offsets,
-            }),
+            Some((record, event_bytes)) => Cut::Oversize { record, event_bytes },
+            None => Cut::Batch(Batch { event: event.build(), records, next_offsets }),
         }
     }
 }
@@ -266,11 +222,7 @@ mod tests {
     }
 
     fn limits(records_max: usize, event_bytes_max: usize, window_ms: u64) -> BatchLimits {
-        BatchLimits {
-            records_max,
-            event_bytes_max,
-            window: Duration::from_millis(window_ms),
-        }
+        BatchLimits { records_max, event_bytes_max, window: Duration::from_millis(window_ms) }
     }
 
     fn batch(cut: Cut) -> Batch {
@@ -287,10 +239,7 @@ mod tests {
         let partitions = records_by_partition(event, &cluster).unwrap();
         let places = partitions.iter().flat_map(|partition| {
             let number = partition.partition.partition;
-            partition
-                .records
-                .iter()
-                .map(move |record| (number, record.offset))
+            partition.records.iter().map(move |record| (number, record.offset))
         });
         places.collect()
     }
@@ -302,21 +251,14 @@ mod tests {
         let free = BTreeSet::new();
         let mut backlog = backlog([(0, 0, 1), (0, 1, 1)], start);
         let limits_three = limits(3, 10_000, 500);
-        let Cut::Wait { until } = backlog.cut(&limits_three, &free, start) else {
-            panic!()
-        };
+        let Cut::Wait { until } = backlog.cut(&limits_three, &free, start) else { panic!() };
         assert_eq!(until, Some(due));
         assert_eq!(batch(backlog.cut(&limits_three, &free, due)).records, 2);
         assert!(backlog.is_empty());
-        let Cut::Wait { until: None } = backlog.cut(&limits_three, &free, due) else {
-            panic!()
-        };
+        let Cut::Wait { until: None } = backlog.cut(&limits_three, &free, due) else { panic!() };
 
         backlog.push(record(0, 2, 1), start);
-        assert_eq!(
-            batch(backlog.cut(&limits(1, 10_000, 500), &free, start)).records,
-            1
-        );
+        assert_eq!(batch(backlog.cut(&limits(1, 10_000, 500), &free, start)).records, 1);
     }
 
     #[test]
@@ -327,10 +269,7 @@ mod tests {
         let first = batch(backlog.cut(&limits, &BTreeSet::new(), now));
         assert_eq!(places(&first.event), [(0, 5)]);
         match backlog.cut(&limits, &BTreeSet::new(), now) {
-            Cut::Oversize {
-                record,
-                event_bytes,
-            } => {
+            Cut::Oversize { record, event_bytes } => {
                 assert_eq!(record.offset(), 6);
                 assert!(event_bytes > 600);
             }

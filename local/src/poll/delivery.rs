@@ -52,11 +52,7 @@ impl<T: Target> Delivery<'_, T> {
     /// Delivers a batch. A failed one is sent again unchanged, for ever unless bounded: it ends by
     /// success, by the bound, or by the request to stop.
     pub(crate) async fn deliver(mut self, batch: Batch) -> Result<Landed, PollError> {
-        let Batch {
-            event,
-            records,
-            next_offsets,
-        } = batch;
+        let Batch { event, records, next_offsets } = batch;
         let mut retries = 0;
         let outcome = loop {
             let started = Instant::now();
@@ -64,13 +60,7 @@ impl<T: Target> Delivery<'_, T> {
                 Ok(answer) => {
                     let ms = started.elapsed().as_millis();
                     let event_bytes = event.len();
-                    tracing::info!(
-                        records,
-                        event_bytes,
-                        ms,
-                        "delivered {}",
-                        places(&next_offsets)
-                    );
+                    tracing::info!(records, event_bytes, ms, "delivered {}", places(&next_offsets));
                     self.commit(&next_offsets).await?;
                     break Outcome::Delivered { answer };
                 }
@@ -85,12 +75,7 @@ impl<T: Target> Delivery<'_, T> {
                 }
             }
         };
-        Ok(Landed {
-            outcome,
-            next_offsets,
-            records,
-            retries,
-        })
+        Ok(Landed { outcome, next_offsets, records, retries })
     }
 
     fn allow_retry(
@@ -100,11 +85,9 @@ impl<T: Target> Delivery<'_, T> {
         next_offsets: &BTreeMap<PartitionKey, i64>,
     ) -> Result<InvokeError, PollError> {
         match self.retry_attempts {
-            Some(retries_max) if retries >= retries_max => Err(PollError::RetriesExhausted {
-                attempts: retries + 1,
-                batch: places(next_offsets),
-                source,
-            }),
+            Some(retries_max) if retries >= retries_max => {
+                Err(PollError::RetriesExhausted { attempts: retries + 1, batch: places(next_offsets), source })
+            }
             _ => Ok(source),
         }
     }
@@ -112,24 +95,17 @@ impl<T: Target> Delivery<'_, T> {
     /// Waits, and says whether the poller was asked to stop meanwhile.
     async fn stopped_within(&mut self, wait: Duration) -> bool {
         // The listening fails only if the poller is gone, which is a stop as well.
-        timeout(wait, self.stop.wait_for(|stop| *stop))
-            .await
-            .is_ok()
+        timeout(wait, self.stop.wait_for(|stop| *stop)).await.is_ok()
     }
 
     async fn commit(&self, next_offsets: &BTreeMap<PartitionKey, i64>) -> Result<(), PollError> {
-        let topics: BTreeSet<&str> = next_offsets
-            .keys()
-            .map(|(topic, _)| topic.as_str())
-            .collect();
+        let topics: BTreeSet<&str> = next_offsets.keys().map(|(topic, _)| topic.as_str()).collect();
         for topic in topics {
             let Some(committer) = self.committers.get(topic) else {
                 continue;
             };
             let of_topic = next_offsets.iter().filter(|((name, _), _)| name == topic);
-            committer
-                .commit(of_topic.map(|((_, partition), next)| (*partition, *next)))
-                .await?;
+            committer.commit(of_topic.map(|((_, partition), next)| (*partition, *next))).await?;
         }
         Ok(())
     }
@@ -138,9 +114,7 @@ impl<T: Target> Delivery<'_, T> {
 /// 200 ms, 400 ms, ... up to 10 s.
 fn backoff(retries: u64) -> Duration {
     let doublings = u32::try_from(retries).unwrap_or(u32::MAX);
-    BACKOFF_MIN
-        .saturating_mul(2_u32.saturating_pow(doublings))
-        .min(BACKOFF_MAX)
+    BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(doublings)).min(BACKOFF_MAX)
 }
 
 /// Where a batch ends, for messages: `orders-0 up to 41, orders-3 up to 7`.
@@ -148,11 +122,7 @@ fn places(next_offsets: &BTreeMap<PartitionKey, i64>) -> String {
     let place = |((topic, partition), next_offset): (&PartitionKey, &i64)| {
         format!("{topic}-{partition} up to {}", next_offset - 1)
     };
-    next_offsets
-        .iter()
-        .map(place)
-        .collect::<Vec<_>>()
-        .join(", ")
+    next_offsets.iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -179,33 +149,17 @@ mod tests {
     }
 
     fn failing(failures: usize) -> Failing {
-        Failing {
-            failures,
-            events: Mutex::default(),
-        }
+        Failing { failures, events: Mutex::default() }
     }
 
     fn batch() -> Batch {
         let next_offsets = BTreeMap::from([(("orders".to_owned(), 3), 42)]);
-        Batch {
-            event: "{}".to_owned(),
-            records: 2,
-            next_offsets,
-        }
+        Batch { event: "{}".to_owned(), records: 2, next_offsets }
     }
 
-    fn delivery(
-        target: &Failing,
-        retry_attempts: Option<u64>,
-        stop: watch::Receiver<bool>,
-    ) -> Delivery<'_, Failing> {
+    fn delivery(target: &Failing, retry_attempts: Option<u64>, stop: watch::Receiver<bool>) -> Delivery<'_, Failing> {
         // Committing needs a broker: the tests that cross crates do it.
-        Delivery {
-            target,
-            retry_attempts,
-            stop,
-            committers: BTreeMap::new(),
-        }
+        Delivery { target, retry_attempts, stop, committers: BTreeMap::new() }
     }
 
     #[tokio::test]
@@ -213,10 +167,7 @@ mod tests {
         tokio::time::pause();
         let (_stopper, stop) = watch::channel(false);
         let target = failing(30);
-        let landed = delivery(&target, None, stop)
-            .deliver(batch())
-            .await
-            .unwrap();
+        let landed = delivery(&target, None, stop).deliver(batch()).await.unwrap();
         assert!(matches!(landed.outcome, Outcome::Delivered { answer } if answer.contains("rows")));
         assert_eq!((landed.records, landed.retries), (2, 30));
         assert_eq!(*target.events.lock().unwrap(), vec!["{}"; 31]);
@@ -227,10 +178,7 @@ mod tests {
         tokio::time::pause();
         let (_stopper, stop) = watch::channel(false);
         let target = failing(9);
-        let error = delivery(&target, Some(2), stop)
-            .deliver(batch())
-            .await
-            .unwrap_err();
+        let error = delivery(&target, Some(2), stop).deliver(batch()).await.unwrap_err();
         assert_eq!(target.events.lock().unwrap().len(), 3);
         assert_eq!(
             error.to_string(),
@@ -244,10 +192,7 @@ mod tests {
         let (stopper, stop) = watch::channel(false);
         let target = failing(usize::MAX);
         stopper.send(true).unwrap();
-        let landed = delivery(&target, None, stop)
-            .deliver(batch())
-            .await
-            .unwrap();
+        let landed = delivery(&target, None, stop).deliver(batch()).await.unwrap();
         assert!(matches!(landed.outcome, Outcome::Abandoned));
         assert_eq!(target.events.lock().unwrap().len(), 1);
     }

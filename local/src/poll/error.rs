@@ -30,9 +30,7 @@ pub enum PollError {
         source: Box<KafkaError>,
     },
     /// A topic does not exist.
-    #[error(
-        "create topic `{topic}` or name another with `--topic`: it does not exist at `{bootstrap_servers}`"
-    )]
+    #[error("create topic `{topic}` or name another with `--topic`: it does not exist at `{bootstrap_servers}`")]
     MissingTopic {
         /// Name of the topic.
         topic: String,

@@ -47,11 +47,7 @@ pub struct PollOptions {
     pub starting_position: StartingPosition,
 
     /// For `at-timestamp`: milliseconds since 1970-01-01 UTC
-    #[arg(
-        long,
-        value_name = "MS",
-        required_if_eq("starting_position", "at-timestamp")
-    )]
+    #[arg(long, value_name = "MS", required_if_eq("starting_position", "at-timestamp"))]
     pub starting_position_timestamp_ms: Option<i64>,
 
     /// Most records in one event
@@ -110,9 +106,9 @@ impl PollOptions {
             StartingPosition::TrimHorizon => Start::TrimHorizon,
             StartingPosition::Latest => Start::Latest,
             // The command line requires the timestamp; a caller that leaves it out means all.
-            StartingPosition::AtTimestamp => self
-                .starting_position_timestamp_ms
-                .map_or(Start::TrimHorizon, Start::AtTimestamp),
+            StartingPosition::AtTimestamp => {
+                self.starting_position_timestamp_ms.map_or(Start::TrimHorizon, Start::AtTimestamp)
+            }
         }
     }
 
@@ -146,10 +142,7 @@ mod tests {
     fn the_defaults_are_those_of_the_event_source_mapping() {
         let options = parse(&[]).unwrap();
         let limits = options.limits();
-        assert_eq!(
-            (limits.records_max, limits.event_bytes_max),
-            (100, 6_291_456)
-        );
+        assert_eq!((limits.records_max, limits.event_bytes_max), (100, 6_291_456));
         assert_eq!(limits.window, Duration::from_millis(500));
         assert_eq!((options.concurrency, options.retry_attempts), (1, None));
     }
@@ -171,13 +164,7 @@ mod tests {
 
     #[test]
     fn a_starting_timestamp_is_taken_with_its_position() {
-        let options = parse(&[
-            "--starting-position=at-timestamp",
-            "--starting-position-timestamp-ms=1763000000000",
-        ]);
-        assert_eq!(
-            options.unwrap().start(),
-            Start::AtTimestamp(1_763_000_000_000)
-        );
+        let options = parse(&["--starting-position=at-timestamp", "--starting-position-timestamp-ms=1763000000000"]);
+        assert_eq!(options.unwrap().start(), Start::AtTimestamp(1_763_000_000_000));
     }
 }

@@ -86,26 +86,13 @@ impl<'a> Poller<'a> {
 
     /// Runs until it is time to stop; then, and after an error, the batches in flight are still
     /// brought to their end, but no longer retried.
-    pub(crate) async fn run(
-        mut self,
-        target: &impl Target,
-        stop: Stop,
-    ) -> Result<PollReport, PollError> {
-        let committers: BTreeMap<_, _> = self
-            .readers
-            .iter()
-            .map(|(topic, reader)| (topic.clone(), reader.committer()))
-            .collect();
+    pub(crate) async fn run(mut self, target: &impl Target, stop: Stop) -> Result<PollReport, PollError> {
+        let committers: BTreeMap<_, _> =
+            self.readers.iter().map(|(topic, reader)| (topic.clone(), reader.committer())).collect();
         let retry_attempts = self.options.retry_attempts;
         let launch = |batch: Batch| {
             let committers = committers.clone();
-            Delivery {
-                target,
-                retry_attempts,
-                stop: stop.requested(),
-                committers,
-            }
-            .deliver(batch)
+            Delivery { target, retry_attempts, stop: stop.requested(), committers }.deliver(batch)
         };
         let mut flights = FuturesUnordered::new();
         let outcome = self.drive(&mut flights, launch, stop.requested()).await;
@@ -166,10 +153,7 @@ impl<'a> Poller<'a> {
                     self.resume_drained()?;
                 }
                 Cut::Wait { until } => return Ok(until),
-                Cut::Oversize {
-                    record,
-                    event_bytes,
-                } => {
+                Cut::Oversize { record, event_bytes } => {
                     return Err(self.too_large(&record, event_bytes));
                 }
             }
@@ -178,9 +162,7 @@ impl<'a> Poller<'a> {
     }
 
     fn launched_all(&self) -> bool {
-        self.options
-            .max_batches
-            .is_some_and(|batches_max| self.launched >= batches_max)
+        self.options.max_batches.is_some_and(|batches_max| self.launched >= batches_max)
     }
 
     fn finished(&self, none_in_flight: bool) -> Option<StopReason> {
@@ -190,9 +172,7 @@ impl<'a> Poller<'a> {
         if self.launched_all() {
             return Some(StopReason::MaxBatches);
         }
-        let idle = self
-            .idle_at()
-            .is_some_and(|idle_at| idle_at <= Instant::now());
+        let idle = self.idle_at().is_some_and(|idle_at| idle_at <= Instant::now());
         idle.then_some(StopReason::Idle)
     }
 
@@ -200,11 +180,10 @@ impl<'a> Poller<'a> {
     /// something left to read or to deliver, or if idleness is no reason to stop.
     fn idle_at(&self) -> Option<Instant> {
         let idle = Duration::from_millis(self.options.until_idle_ms?);
-        let mut assigned = self.readers.iter().flat_map(|(topic, reader)| {
-            reader
-                .assigned()
-                .map(|partition| (topic.clone(), partition))
-        });
+        let mut assigned = self
+            .readers
+            .iter()
+            .flat_map(|(topic, reader)| reader.assigned().map(|partition| (topic.clone(), partition)));
         let all_read = assigned.all(|key| self.at_end.contains(&key));
         let quiet = all_read && self.backlog.is_empty() && self.busy.is_empty();
         quiet.then(|| self.last_arrival + idle)
@@ -232,10 +211,7 @@ impl<'a> Poller<'a> {
     fn pause_if_full(&mut self, key: PartitionKey) -> Result<(), PollError> {
         let (bytes, records) = self.backlog.waiting(&key);
         let full = bytes >= self.limits.event_bytes_max || records >= WAITING_RECORDS_MAX;
-        let reader = self
-            .readers
-            .get(&key.0)
-            .filter(|_| full && !self.paused.contains(&key));
+        let reader = self.readers.get(&key.0).filter(|_| full && !self.paused.contains(&key));
         if let Some(reader) = reader {
             reader.pause(key.1)?;
             self.paused.insert(key);
@@ -276,10 +252,7 @@ impl<'a> Poller<'a> {
     }
 
     /// Brings the batches in flight to their end; the first error is the one reported.
-    async fn drain<F: Future<Output = Flight>>(
-        &mut self,
-        flights: &mut FuturesUnordered<F>,
-    ) -> Result<(), PollError> {
+    async fn drain<F: Future<Output = Flight>>(&mut self, flights: &mut FuturesUnordered<F>) -> Result<(), PollError> {
         let mut first_error = Ok(());
         while let Some(flight) = flights.next().await {
             match flight {
@@ -320,7 +293,5 @@ async fn asked_to_stop(stop: &mut watch::Receiver<bool>) {
 
 /// A topic's reading never ends by itself.
 fn reading_ended(ended: Result<PollError, JoinError>) -> PollError {
-    ended.unwrap_or(PollError::Interrupted {
-        task: "reads a topic",
-    })
+    ended.unwrap_or(PollError::Interrupted { task: "reads a topic" })
 }

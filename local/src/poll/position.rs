@@ -72,10 +72,7 @@ fn resolve(
             let mut asked = TopicPartitionList::with_capacity(1);
             asked.add_partition_offset(topic, partition, Offset::Offset(ms))?;
             let found = consumer.offsets_for_times(asked, timeout)?;
-            match found
-                .find_partition(topic, partition)
-                .map(|element| element.offset())
-            {
+            match found.find_partition(topic, partition).map(|element| element.offset()) {
                 Some(Offset::Offset(first)) => Ok(Offset::Offset(first)),
                 // No record is that late.
                 _ => end(),

@@ -45,17 +45,10 @@ impl TopicReader {
     /// Connects, and assigns every partition of the topic.
     pub(crate) async fn open(topic: &str, options: &PollOptions) -> Result<Self, PollError> {
         let consumer: StreamConsumer =
-            consumer_config(options)
-                .create()
-                .map_err(|source| PollError::Configuration {
-                    source: source.into(),
-                })?;
+            consumer_config(options).create().map_err(|source| PollError::Configuration { source: source.into() })?;
         let consumer = Arc::new(consumer);
-        let committer = Committer {
-            topic: topic.to_owned(),
-            group: options.group.clone(),
-            consumer: Arc::clone(&consumer),
-        };
+        let committer =
+            Committer { topic: topic.to_owned(), group: options.group.clone(), consumer: Arc::clone(&consumer) };
         let mut reader = Self {
             topic: topic.to_owned(),
             bootstrap_servers: options.bootstrap_servers.clone(),
@@ -89,9 +82,7 @@ impl TopicReader {
         let consumer = Arc::clone(&self.consumer);
         let look = move || assign_unassigned(&consumer, &topic, &assigned, start);
         let found = tokio::task::spawn_blocking(look).await;
-        let found = found.map_err(|_| PollError::Interrupted {
-            task: "looks for partitions",
-        })?;
+        let found = found.map_err(|_| PollError::Interrupted { task: "looks for partitions" })?;
         let found = found.map_err(|(request, source)| PollError::Unreachable {
             bootstrap_servers: self.bootstrap_servers.clone(),
             request,
@@ -103,16 +94,12 @@ impl TopicReader {
 
     /// Stops reading a partition for a while; what was fetched ahead is fetched again later.
     pub(crate) fn pause(&self, partition: i32) -> Result<(), PollError> {
-        self.consumer
-            .pause(&self.one(partition))
-            .map_err(|source| self.read_error(source))
+        self.consumer.pause(&self.one(partition)).map_err(|source| self.read_error(source))
     }
 
     /// Goes on after [`TopicReader::pause`], at the next record.
     pub(crate) fn resume(&self, partition: i32) -> Result<(), PollError> {
-        self.consumer
-            .resume(&self.one(partition))
-            .map_err(|source| self.read_error(source))
+        self.consumer.resume(&self.one(partition)).map_err(|source| self.read_error(source))
     }
 
     fn one(&self, partition: i32) -> TopicPartitionList {
@@ -122,31 +109,19 @@ impl TopicReader {
     }
 
     fn read_error(&self, source: KafkaError) -> PollError {
-        PollError::Read {
-            topic: self.topic.clone(),
-            source: Box::new(source),
-        }
+        PollError::Read { topic: self.topic.clone(), source: Box::new(source) }
     }
 
     /// Reads on and on; gives why it ended: the topic can't be read, or nobody receives.
-    pub(crate) fn read_into(
-        &self,
-        arrivals: mpsc::Sender<Arrival>,
-    ) -> impl Future<Output = PollError> + Send + use<> {
+    pub(crate) fn read_into(&self, arrivals: mpsc::Sender<Arrival>) -> impl Future<Output = PollError> + Send + use<> {
         let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
         async move {
             loop {
                 let arrival = match consumer.recv().await {
                     Ok(message) => Arrival::Record(encoded(&message)),
-                    Err(KafkaError::PartitionEOF(partition)) => Arrival::End {
-                        topic: topic.clone(),
-                        partition,
-                    },
+                    Err(KafkaError::PartitionEOF(partition)) => Arrival::End { topic: topic.clone(), partition },
                     Err(source) if is_final(&source) => {
-                        return PollError::Read {
-                            topic,
-                            source: source.into(),
-                        };
+                        return PollError::Read { topic, source: source.into() };
                     }
                     Err(passing) => {
                         // librdkafka reconnects by itself.
@@ -155,9 +130,7 @@ impl TopicReader {
                     }
                 };
                 if arrivals.send(arrival).await.is_err() {
-                    return PollError::Interrupted {
-                        task: "takes arrivals",
-                    };
+                    return PollError::Interrupted { task: "takes arrivals" };
                 }
             }
         }
@@ -179,11 +152,7 @@ fn consumer_config(options: &PollOptions) -> rdkafka::ClientConfig {
         // Full, it would wait a second by default before it fetches again.
         ("fetch.queue.backoff.ms", "20"),
     ];
-    client_config(
-        &options.bootstrap_servers,
-        &options.kafka_properties,
-        &fixed,
-    )
+    client_config(&options.bootstrap_servers, &options.kafka_properties, &fixed)
 }
 
 /// Blocking. The errors say what was asked for.
@@ -200,10 +169,7 @@ fn assign_unassigned(
     let partitions = partitions_of(topic, &metadata)
         .map_err(|code| (DESCRIBE, KafkaError::MetadataFetch(code)))?
         .unwrap_or_default();
-    let new: Vec<i32> = partitions
-        .into_iter()
-        .filter(|new| !assigned.contains(new))
-        .collect();
+    let new: Vec<i32> = partitions.into_iter().filter(|new| !assigned.contains(new)).collect();
     if !new.is_empty() {
         let offsets = patiently(|| start_offsets(consumer, topic, &new, start, timeout));
         let offsets = offsets.map_err(|source| ("tell the group's offsets", source))?;
@@ -248,14 +214,7 @@ fn encoded(message: &BorrowedMessage<'_>) -> EncodedRecord {
         timestamp_type: Some(timestamp_type.to_owned()),
         key: payload(message.key()),
         value: payload(message.payload()),
-        headers: headers
-            .map(|header| {
-                (
-                    header.key.to_owned(),
-                    header.value.unwrap_or_default().to_vec(),
-                )
-            })
-            .collect(),
+        headers: headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect(),
     };
     EncodedRecord::new(message.topic(), message.partition(), &record)
 }
@@ -280,10 +239,7 @@ impl std::fmt::Debug for Committer {
 
 impl Committer {
     /// Commits `(partition, next offset)` pairs.
-    pub(crate) async fn commit(
-        &self,
-        next_offsets: impl Iterator<Item = (i32, i64)>,
-    ) -> Result<(), PollError> {
+    pub(crate) async fn commit(&self, next_offsets: impl Iterator<Item = (i32, i64)>) -> Result<(), PollError> {
         let error = |source| PollError::Commit {
             topic: self.topic.clone(),
             group: self.group.clone(),
@@ -292,15 +248,11 @@ impl Committer {
         let mut list = TopicPartitionList::new();
         for (partition, next_offset) in next_offsets {
             let offset = Offset::Offset(next_offset);
-            list.add_partition_offset(&self.topic, partition, offset)
-                .map_err(error)?;
+            list.add_partition_offset(&self.topic, partition, offset).map_err(error)?;
         }
         let consumer = Arc::clone(&self.consumer);
-        let committed =
-            tokio::task::spawn_blocking(move || commit_blocking(&consumer, &list)).await;
-        let committed = committed.map_err(|_| PollError::Interrupted {
-            task: "commits offsets",
-        })?;
+        let committed = tokio::task::spawn_blocking(move || commit_blocking(&consumer, &list)).await;
+        let committed = committed.map_err(|_| PollError::Interrupted { task: "commits offsets" })?;
         committed.map_err(error)
     }
 }

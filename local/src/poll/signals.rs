@@ -46,8 +46,5 @@ pub(crate) fn stop_on_signal() -> Result<Stop, PollError> {
         tracing::info!("stopping after the batch in flight");
         signalled.send_replace(true);
     });
-    Ok(Stop {
-        sender,
-        listener: listener.abort_handle(),
-    })
+    Ok(Stop { sender, listener: listener.abort_handle() })
 }

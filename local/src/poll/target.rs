@@ -29,9 +29,7 @@ pub struct InvokeError {
 impl InvokeError {
     /// An error with this message: for functions run in this process, the error's whole chain.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-        }
+        Self { message: message.into() }
     }
 }
 
@@ -56,9 +54,7 @@ impl HttpTarget {
     /// # Errors
     /// [`EndpointError`] if the endpoint is no such address.
     pub fn try_new(endpoint: &str, function: &str) -> Result<Self, EndpointError> {
-        let error = || EndpointError {
-            found: endpoint.to_owned(),
-        };
+        let error = || EndpointError { found: endpoint.to_owned() };
         let parsed = reqwest::Url::parse(endpoint).map_err(|_| error())?;
         if parsed.scheme() != "http" {
             return Err(error());
@@ -79,12 +75,9 @@ impl HttpTarget {
 impl Target for HttpTarget {
     async fn invoke(&self, event: String) -> Result<String, InvokeError> {
         let request = self.client.post(&self.url);
-        let request = request
-            .header("content-type", "application/json")
-            .body(event);
-        let unreached = |error: reqwest::Error| {
-            InvokeError::new(format!("no answer from `{}`: {}", self.url, chain(&error)))
-        };
+        let request = request.header("content-type", "application/json").body(event);
+        let unreached =
+            |error: reqwest::Error| InvokeError::new(format!("no answer from `{}`: {}", self.url, chain(&error)));
         let response = request.send().await.map_err(unreached)?;
         let status = response.status();
         let function_error = response.headers().get("x-amz-function-error").is_some();
@@ -92,9 +85,7 @@ impl Target for HttpTarget {
         // Lambda answers 200 when the function itself failed; the header or the body tells.
         if status.as_u16() >= 400 || function_error || names_an_error(&answer) {
             let shown: String = answer.chars().take(ANSWER_SHOWN_CHARS).collect();
-            return Err(InvokeError::new(format!(
-                "the function answered {status}: {shown}"
-            )));
+            return Err(InvokeError::new(format!("the function answered {status}: {shown}")));
         }
         Ok(answer)
     }
@@ -127,20 +118,14 @@ mod tests {
     #[test]
     fn the_invoke_path_is_appended_to_the_endpoint() {
         let target = HttpTarget::try_new("http://127.0.0.1:9000/", "ingest").unwrap();
-        assert_eq!(
-            target.url,
-            "http://127.0.0.1:9000/2015-03-31/functions/ingest/invocations"
-        );
+        assert_eq!(target.url, "http://127.0.0.1:9000/2015-03-31/functions/ingest/invocations");
     }
 
     #[test]
     fn an_endpoint_that_is_no_plain_http_is_refused() {
         for endpoint in ["https://127.0.0.1:9000", "127.0.0.1:9000", "", "http://"] {
             let error = HttpTarget::try_new(endpoint, "ingest").unwrap_err();
-            assert!(
-                error.to_string().contains(&format!("found `{endpoint}`")),
-                "{error}"
-            );
+            assert!(error.to_string().contains(&format!("found `{endpoint}`")), "{error}");
         }
     }
 
@@ -183,22 +168,10 @@ mod tests {
     #[tokio::test]
     async fn every_form_of_a_failed_invocation_is_an_error() {
         for (answer, told) in [
-            (
-                "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\nbusy",
-                "502 Bad Gateway: busy",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nX-Amz-Function-Error: Unhandled\r\ncontent-length: 2\r\n\r\n{}",
-                "200 OK: {}",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"errorType\":\"E\"}",
-                "200 OK: {\"errorType\":\"E\"}",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
-                "no answer from",
-            ),
+            ("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\nbusy", "502 Bad Gateway: busy"),
+            ("HTTP/1.1 200 OK\r\nX-Amz-Function-Error: Unhandled\r\ncontent-length: 2\r\n\r\n{}", "200 OK: {}"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"errorType\":\"E\"}", "200 OK: {\"errorType\":\"E\"}"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", "no answer from"),
         ] {
             let error = invoke(answer).await.unwrap_err();
             assert!(error.to_string().contains(told), "{error}");
@@ -208,18 +181,8 @@ mod tests {
     #[test]
     fn only_an_object_with_an_error_type_names_an_error() {
         assert!(names_an_error(r#"{"errorType":"E","errorMessage":"m"}"#));
-        assert!(names_an_error(
-            r#"{"errorMessage":"m","errorType":{"a":[1]}}"#
-        ));
-        for answer in [
-            "",
-            "null",
-            "[]",
-            "{}",
-            r#"{"errorType":null}"#,
-            r#"{"rows":1}"#,
-            "\"errorType\"",
-        ] {
+        assert!(names_an_error(r#"{"errorMessage":"m","errorType":{"a":[1]}}"#));
+        for answer in ["", "null", "[]", "{}", r#"{"errorType":null}"#, r#"{"rows":1}"#, "\"errorType\""] {
             assert!(!names_an_error(answer), "{answer}");
         }
     }

@@ -56,9 +56,7 @@ impl SampleRow {
             account_id: format!("account-{:04}", random.u32(..ACCOUNT_COUNT)),
             kind: KINDS[random.usize(..KINDS.len())],
             amount: amount(random.u64(..=AMOUNT_CENTS_MAX)),
-            tags: (0..tag_count)
-                .map(|_| TAGS[random.usize(..TAGS.len())])
-                .collect(),
+            tags: (0..tag_count).map(|_| TAGS[random.usize(..TAGS.len())]).collect(),
             address: Address { city, zip },
         }
     }
@@ -112,26 +110,11 @@ mod tests {
             let row: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(row["id"], id);
             assert_eq!(row["event_time"], "2025-11-13T02:13:20.000123Z");
-            assert!(
-                row["kind"].is_string() && row["address"]["zip"].is_string(),
-                "{row}"
-            );
-            assert!(
-                row["tags"].as_array().unwrap().len() <= TAG_COUNT_MAX,
-                "{row}"
-            );
-            let amount = text
-                .split("\"amount\":")
-                .nth(1)
-                .unwrap()
-                .split(',')
-                .next()
-                .unwrap();
+            assert!(row["kind"].is_string() && row["address"]["zip"].is_string(), "{row}");
+            assert!(row["tags"].as_array().unwrap().len() <= TAG_COUNT_MAX, "{row}");
+            let amount = text.split("\"amount\":").nth(1).unwrap().split(',').next().unwrap();
             let (whole, cents) = amount.split_once('.').unwrap();
-            assert!(
-                whole.parse::<u64>().unwrap() <= 1_000_000 && cents.len() == 2,
-                "{amount}"
-            );
+            assert!(whole.parse::<u64>().unwrap() <= 1_000_000 && cents.len() == 2, "{amount}");
             accounts.insert(row["account_id"].as_str().unwrap().to_owned());
         }
         assert!(accounts.len() > 500, "the keys must spread over partitions");

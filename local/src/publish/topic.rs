@@ -18,9 +18,7 @@ pub(super) async fn ensure(options: &PublishOptions) -> Result<(), PublishError>
     let admin: AdminClient<DefaultClientContext> =
         client_config(&options.bootstrap_servers, &options.kafka_properties, &[])
             .create()
-            .map_err(|source| PublishError::Configuration {
-                source: source.into(),
-            })?;
+            .map_err(|source| PublishError::Configuration { source: source.into() })?;
     let admin = Arc::new(admin);
     if exists(Arc::clone(&admin), options).await? {
         return Ok(());
@@ -34,20 +32,15 @@ pub(super) async fn ensure(options: &PublishOptions) -> Result<(), PublishError>
     }
 }
 
-async fn exists(
-    admin: Arc<AdminClient<DefaultClientContext>>,
-    options: &PublishOptions,
-) -> Result<bool, PublishError> {
+async fn exists(admin: Arc<AdminClient<DefaultClientContext>>, options: &PublishOptions) -> Result<bool, PublishError> {
     let (topic, timeout) = (options.topic.clone(), milliseconds(options.timeout_ms));
     let fetch = move || admin.inner().fetch_metadata(Some(&topic), timeout);
     let fetched = tokio::task::spawn_blocking(fetch).await;
-    let metadata = fetched
-        .map_err(|_| PublishError::Interrupted)?
-        .map_err(|source| PublishError::Unreachable {
-            bootstrap_servers: options.bootstrap_servers.clone(),
-            timeout_ms: options.timeout_ms,
-            source: Box::new(source),
-        })?;
+    let metadata = fetched.map_err(|_| PublishError::Interrupted)?.map_err(|source| PublishError::Unreachable {
+        bootstrap_servers: options.bootstrap_servers.clone(),
+        timeout_ms: options.timeout_ms,
+        source: Box::new(source),
+    })?;
     let partitions = partitions_of(&options.topic, &metadata);
     let partitions = partitions.map_err(|code| refused("describe", options, code))?;
     Ok(partitions.is_some())
@@ -61,17 +54,12 @@ async fn create(
     let replication = TopicReplication::Fixed(REPLICATION_DEFAULT);
     let topic = NewTopic::new(&options.topic, partitions, replication);
     let timeout = Some(milliseconds(options.timeout_ms));
-    let limits = AdminOptions::new()
-        .request_timeout(timeout)
-        .operation_timeout(timeout);
-    let created = admin
-        .create_topics([&topic], &limits)
-        .await
-        .map_err(|source| PublishError::Topic {
-            action: "create",
-            topic: options.topic.clone(),
-            source: Box::new(source),
-        })?;
+    let limits = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
+    let created = admin.create_topics([&topic], &limits).await.map_err(|source| PublishError::Topic {
+        action: "create",
+        topic: options.topic.clone(),
+        source: Box::new(source),
+    })?;
     for result in created {
         match result {
             // Another publisher was quicker.
@@ -84,9 +72,5 @@ async fn create(
 
 fn refused(action: &'static str, options: &PublishOptions, code: RDKafkaErrorCode) -> PublishError {
     let source = KafkaError::MetadataFetch(code);
-    PublishError::Topic {
-        action,
-        topic: options.topic.clone(),
-        source: Box::new(source),
-    }
+    PublishError::Topic { action, topic: options.topic.clone(), source: Box::new(source) }
 }

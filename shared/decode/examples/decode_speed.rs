@@ -20,51 +20,27 @@ type AnyResult<T> = Result<T, Box<dyn Error>>;
 fn main() -> AnyResult<()> {
     let decoder = Decoder::try_new(&schema()?)?;
     let good: Vec<String> = (0..ROWS).map(record).collect();
-    let shuffled: Vec<String> = good
-        .iter()
-        .map(|record| reordered(record))
-        .collect::<AnyResult<_>>()?;
+    let shuffled: Vec<String> = good.iter().map(|record| reordered(record)).collect::<AnyResult<_>>()?;
     let one_bad_in_a_hundred: Vec<String> = good
         .iter()
         .enumerate()
-        .map(|(row, record)| {
-            if row.is_multiple_of(100) {
-                record.replace("12.", "12.x")
-            } else {
-                record.clone()
-            }
-        })
+        .map(|(row, record)| if row.is_multiple_of(100) { record.replace("12.", "12.x") } else { record.clone() })
         .collect();
     let mut out = std::io::stdout().lock();
     let row_bytes = good.iter().map(String::len).sum::<usize>() / ROWS;
-    writeln!(
-        out,
-        "{ROWS} rows of {row_bytes} bytes, 10 columns, best of {ROUNDS} rounds"
-    )?;
-    let cases = [
-        ("schema order", &good),
-        ("another order", &shuffled),
-        ("1 bad in 100", &one_bad_in_a_hundred),
-    ];
+    writeln!(out, "{ROWS} rows of {row_bytes} bytes, 10 columns, best of {ROUNDS} rounds")?;
+    let cases = [("schema order", &good), ("another order", &shuffled), ("1 bad in 100", &one_bad_in_a_hundred)];
     for (name, records) in cases {
         let decode = best(records, |records| {
             let mut batch = decoder.batch(records.len());
-            let rejected = records
-                .iter()
-                .filter(|record| batch.push(record.as_bytes()).is_err())
-                .count();
+            let rejected = records.iter().filter(|record| batch.push(record.as_bytes()).is_err()).count();
             Ok((batch.finish()?.num_rows(), rejected))
         })?;
         writeln!(out, "{name:>14}: decoder {decode:5.0} MB/s")?;
     }
     let dom = best(&good, |records| {
-        let parse =
-            |record: &String| serde_json::from_slice::<serde_json::Value>(record.as_bytes());
-        Ok(records
-            .iter()
-            .filter_map(|record| parse(record).ok())
-            .map(black_box)
-            .count())
+        let parse = |record: &String| serde_json::from_slice::<serde_json::Value>(record.as_bytes());
+        Ok(records.iter().filter_map(|record| parse(record).ok()).map(black_box).count())
     })?;
     writeln!(out, "{:>14}: parse only {dom:5.0} MB/s", "serde_json DOM")?;
     Ok(())
@@ -88,13 +64,7 @@ fn schema() -> Result<Schema, iceberg::Error> {
         ("user_id", PrimitiveType::Long),
         ("kind", PrimitiveType::String),
         ("at", PrimitiveType::Timestamptz),
-        (
-            "price",
-            PrimitiveType::Decimal {
-                precision: 12,
-                scale: 2,
-            },
-        ),
+        ("price", PrimitiveType::Decimal { precision: 12, scale: 2 }),
         ("quantity", PrimitiveType::Int),
         ("weight", PrimitiveType::Double),
         ("gift", PrimitiveType::Boolean),
@@ -130,12 +100,7 @@ fn record(row: usize) -> String {
 
 /// The same record with its keys from Z to A.
 fn reordered(record: &str) -> AnyResult<String> {
-    let object: std::collections::BTreeMap<String, &serde_json::value::RawValue> =
-        serde_json::from_str(record)?;
-    let parts: Vec<_> = object
-        .iter()
-        .rev()
-        .map(|(key, value)| format!("\"{key}\":{}", value.get()))
-        .collect();
+    let object: std::collections::BTreeMap<String, &serde_json::value::RawValue> = serde_json::from_str(record)?;
+    let parts: Vec<_> = object.iter().rev().map(|(key, value)| format!("\"{key}\":{}", value.get())).collect();
     Ok(format!("{{{}}}", parts.join(",")))
 }

@@ -26,13 +26,7 @@ pub struct BatchBuilder {
 impl BatchBuilder {
     pub(crate) fn new(schema: SchemaRef, mut fields: Fields, rows_expected: usize) -> Self {
         fields.reserve(rows_expected.min(ROWS_RESERVED_MAX));
-        Self {
-            schema,
-            fields,
-            rows: 0,
-            fields_ignored: 0,
-            session: Session::new(),
-        }
+        Self { schema, fields, rows: 0, fields_ignored: 0, session: Session::new() }
     }
 
     /// Decodes one record as the next row.
@@ -40,8 +34,7 @@ impl BatchBuilder {
     /// # Errors
     /// [`Rejection`] says why the record can't be a row of this table; the builder is then as if it never saw it.
     pub fn push(&mut self, record: &[u8]) -> Result<(), Rejection> {
-        let text =
-            std::str::from_utf8(record).map_err(|error| not_utf8(record, error.valid_up_to()))?;
+        let text = std::str::from_utf8(record).map_err(|error| not_utf8(record, error.valid_up_to()))?;
         let mut outcome = self.attempt(text, false);
         if outcome.is_err() && self.session.needs_exact_numbers() {
             outcome = self.attempt(text, true);
@@ -86,11 +79,7 @@ impl BatchBuilder {
 #[cold]
 fn not_utf8(record: &[u8], position: usize) -> Rejection {
     let byte = record.get(position).copied().unwrap_or_default();
-    Rejection::new(
-        None,
-        "UTF-8".into(),
-        format!("byte 0x{byte:02x} at position {position}, counted from 0"),
-    )
+    Rejection::new(None, "UTF-8".into(), format!("byte 0x{byte:02x} at position {position}, counted from 0"))
 }
 
 #[cfg(test)]
@@ -103,10 +92,7 @@ mod tests {
     use crate::Decoder;
 
     fn decoder(columns: Vec<NestedField>) -> Decoder {
-        let schema = Schema::builder()
-            .with_fields(columns.into_iter().map(Arc::new))
-            .build()
-            .unwrap();
+        let schema = Schema::builder().with_fields(columns.into_iter().map(Arc::new)).build().unwrap();
         Decoder::try_new(&schema).unwrap()
     }
 
@@ -142,24 +128,15 @@ mod tests {
             batch.push(b"{}").unwrap();
             let rejection = batch.push(record.as_bytes()).unwrap_err();
             assert_eq!(rejection.column(), Some(name));
-            assert_eq!(
-                rejection.found(),
-                "a full batch: finish it and start another"
-            );
-            assert_eq!(
-                batch.push(br#"{"text": "12345678", "list": [1], "map": {"1": true}}"#),
-                Ok(())
-            );
+            assert_eq!(rejection.found(), "a full batch: finish it and start another");
+            assert_eq!(batch.push(br#"{"text": "12345678", "list": [1], "map": {"1": true}}"#), Ok(()));
             assert_eq!(batch.rows(), 2);
         }
         let mut batch = decoder.batch(0);
         batch.session.offset_max = 8;
         (0..4).for_each(|_| batch.push(b"{}").unwrap());
         assert_eq!(batch.push(b"{}").unwrap_err().column(), Some("fixed"));
-        assert_eq!(
-            batch.push(br#"{"fixed": "ffff"}"#).unwrap_err().column(),
-            Some("fixed")
-        );
+        assert_eq!(batch.push(br#"{"fixed": "ffff"}"#).unwrap_err().column(), Some("fixed"));
         assert_eq!(batch.finish().unwrap().num_rows(), 4);
     }
 
@@ -168,43 +145,16 @@ mod tests {
         let defaults = [
             (PrimitiveType::Boolean, Literal::bool(true), "true"),
             (PrimitiveType::Int, Literal::int(-7), "-7"),
-            (
-                PrimitiveType::Long,
-                Literal::long(1i64 << 40),
-                "1099511627776",
-            ),
+            (PrimitiveType::Long, Literal::long(1i64 << 40), "1099511627776"),
             (PrimitiveType::Float, Literal::float(0.1f32), "0.1"),
             (PrimitiveType::Double, Literal::double(0.1f64), "0.1"),
-            (
-                PrimitiveType::Decimal {
-                    precision: 4,
-                    scale: 2,
-                },
-                Literal::decimal(-1250),
-                "-12.50",
-            ),
+            (PrimitiveType::Decimal { precision: 4, scale: 2 }, Literal::decimal(-1250), "-12.50"),
             (PrimitiveType::Date, Literal::date(0), "1970-01-01"),
             (PrimitiveType::Time, Literal::time(1_000_000), "00:00:01"),
-            (
-                PrimitiveType::Timestamp,
-                Literal::timestamp(0),
-                "1970-01-01T00:00:00",
-            ),
-            (
-                PrimitiveType::Timestamptz,
-                Literal::timestamptz(0),
-                "1970-01-01T00:00:00Z",
-            ),
-            (
-                PrimitiveType::TimestampNs,
-                Literal::long(1i64),
-                "1970-01-01T00:00:00.000000001",
-            ),
-            (
-                PrimitiveType::TimestamptzNs,
-                Literal::long(0i64),
-                "1970-01-01T00:00:00Z",
-            ),
+            (PrimitiveType::Timestamp, Literal::timestamp(0), "1970-01-01T00:00:00"),
+            (PrimitiveType::Timestamptz, Literal::timestamptz(0), "1970-01-01T00:00:00Z"),
+            (PrimitiveType::TimestampNs, Literal::long(1i64), "1970-01-01T00:00:00.000000001"),
+            (PrimitiveType::TimestamptzNs, Literal::long(0i64), "1970-01-01T00:00:00Z"),
             (PrimitiveType::String, Literal::string("é"), "é"),
             (
                 PrimitiveType::Uuid,
@@ -215,19 +165,13 @@ mod tests {
             (PrimitiveType::Binary, Literal::binary([3]), "03"),
         ];
         for (primitive, default, shown) in defaults {
-            let decoder = decoder(vec![
-                column(1, "v", primitive.clone()).with_write_default(default),
-            ]);
+            let decoder = decoder(vec![column(1, "v", primitive.clone()).with_write_default(default)]);
             let mut batch = decoder.batch(2);
             batch.push(b"{}").unwrap();
             batch.push(br#"{"v": null}"#).unwrap();
             let batch = batch.finish().unwrap();
             let value = arrow::util::display::array_value_to_string(batch.column(0), 0).unwrap();
-            assert_eq!(
-                (value.as_str(), batch.column(0).null_count()),
-                (shown, 1),
-                "{primitive}"
-            );
+            assert_eq!((value.as_str(), batch.column(0).null_count()), (shown, 1), "{primitive}");
         }
     }
 

@@ -13,10 +13,7 @@ pub(crate) struct Bits {
 impl Bits {
     /// `len` bits that are all set.
     fn all_set(len: usize) -> Self {
-        let mut bits = Self {
-            bytes: vec![u8::MAX; len.div_ceil(8)],
-            len,
-        };
+        let mut bits = Self { bytes: vec![u8::MAX; len.div_ceil(8)], len };
         bits.clear_tail();
         bits
     }
@@ -34,9 +31,7 @@ impl Bits {
 
     /// The bit at `index`; false past the end.
     pub(crate) fn get(&self, index: usize) -> bool {
-        self.bytes
-            .get(index / 8)
-            .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+        self.bytes.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
     }
 
     /// Cuts back to `len` bits; nothing happens when there are no more than that.
@@ -94,9 +89,7 @@ impl Validity {
     /// Appends a NULL row.
     pub(crate) fn push_null(&mut self) {
         let len = self.len;
-        self.bits
-            .get_or_insert_with(|| Bits::all_set(len))
-            .push(false);
+        self.bits.get_or_insert_with(|| Bits::all_set(len)).push(false);
         self.len += 1;
     }
 
@@ -111,9 +104,7 @@ impl Validity {
     /// The finished null mask; `None` when every row holds a value.
     pub(crate) fn into_nulls(self) -> Option<NullBuffer> {
         // A NULL that was rolled back leaves a mask without NULLs: drop it, so that a rejected record leaves no trace.
-        self.bits
-            .map(|bits| NullBuffer::new(bits.into_buffer()))
-            .filter(|nulls| nulls.null_count() > 0)
+        self.bits.map(|bits| NullBuffer::new(bits.into_buffer())).filter(|nulls| nulls.null_count() > 0)
     }
 }
 
@@ -152,11 +143,7 @@ mod tests {
         validity.push_null();
         validity.push_valid();
         assert_eq!(
-            validity.clone().into_nulls().map(|nulls| (
-                nulls.len(),
-                nulls.null_count(),
-                nulls.is_null(9)
-            )),
+            validity.clone().into_nulls().map(|nulls| (nulls.len(), nulls.null_count(), nulls.is_null(9))),
             Some((11, 1, true))
         );
         validity.truncate(9);

@@ -37,30 +37,16 @@ pub(crate) enum Values {
     Long(Vec<i64>),
     Float(Vec<f32>),
     Double(Vec<f64>),
-    Decimal {
-        unscaled: Vec<i128>,
-        precision: u32,
-        scale: u32,
-    },
+    Decimal { unscaled: Vec<i128>, precision: u32, scale: u32 },
     Date(Vec<i32>),
     Time(Vec<i64>),
-    Timestamp {
-        values: Vec<i64>,
-        unit: Unit,
-        zoned: bool,
-    },
+    Timestamp { values: Vec<i64>, unit: Unit, zoned: bool },
     String(VarBytes<i32>),
     Binary(VarBytes<i64>),
     Uuid(Vec<[u8; 16]>),
-    Fixed {
-        bytes: Vec<u8>,
-        width: usize,
-    },
+    Fixed { bytes: Vec<u8>, width: usize },
     Struct(Fields),
-    List {
-        offsets: Vec<i32>,
-        elements: Box<Column>,
-    },
+    List { offsets: Vec<i32>, elements: Box<Column> },
     Map(Box<MapValues>),
 }
 
@@ -102,11 +88,7 @@ impl Column {
     }
 
     /// Appends the default of a field that the record lacks.
-    pub(crate) fn push_default(
-        &mut self,
-        default: &DefaultValue,
-        session: &mut Session,
-    ) -> Result<(), Stop> {
+    pub(crate) fn push_default(&mut self, default: &DefaultValue, session: &mut Session) -> Result<(), Stop> {
         self.values.push_default(default, session)?;
         self.validity.push_valid();
         Ok(())
@@ -123,9 +105,7 @@ impl Column {
         match &mut self.values {
             Values::Boolean(bits) => bits.reserve(rows),
             Values::Int(values) | Values::Date(values) => values.reserve(rows),
-            Values::Long(values) | Values::Time(values) | Values::Timestamp { values, .. } => {
-                values.reserve(rows)
-            }
+            Values::Long(values) | Values::Time(values) | Values::Timestamp { values, .. } => values.reserve(rows),
             Values::Float(values) => values.reserve(rows),
             Values::Double(values) => values.reserve(rows),
             Values::Decimal { unscaled, .. } => unscaled.reserve(rows),
@@ -147,9 +127,7 @@ impl Values {
         match self {
             Self::Boolean(bits) => bits.push(false),
             Self::Int(values) | Self::Date(values) => values.push(0),
-            Self::Long(values) | Self::Time(values) | Self::Timestamp { values, .. } => {
-                values.push(0)
-            }
+            Self::Long(values) | Self::Time(values) | Self::Timestamp { values, .. } => values.push(0),
             Self::Float(values) => values.push(0.0),
             Self::Double(values) => values.push(0.0),
             Self::Decimal { unscaled, .. } => unscaled.push(0),
@@ -170,20 +148,15 @@ impl Values {
     fn push_default(&mut self, default: &DefaultValue, session: &mut Session) -> Result<(), Stop> {
         match (self, default) {
             (Self::Boolean(bits), DefaultValue::Boolean(value)) => bits.push(*value),
-            (Self::Int(values) | Self::Date(values), DefaultValue::Int(value)) => {
+            (Self::Int(values) | Self::Date(values), DefaultValue::Int(value)) => values.push(*value),
+            (Self::Long(values) | Self::Time(values) | Self::Timestamp { values, .. }, DefaultValue::Long(value)) => {
                 values.push(*value)
             }
-            (
-                Self::Long(values) | Self::Time(values) | Self::Timestamp { values, .. },
-                DefaultValue::Long(value),
-            ) => values.push(*value),
             (Self::Float(values), DefaultValue::Float(value)) => values.push(*value),
             (Self::Double(values), DefaultValue::Double(value)) => values.push(*value),
             (Self::Decimal { unscaled, .. }, DefaultValue::Decimal(value)) => unscaled.push(*value),
             (Self::String(strings), DefaultValue::Bytes(value)) => strings.push(value, session)?,
-            (Self::Binary(binaries), DefaultValue::Bytes(value)) => {
-                binaries.push(value, session)?
-            }
+            (Self::Binary(binaries), DefaultValue::Bytes(value)) => binaries.push(value, session)?,
             (Self::Uuid(values), DefaultValue::Uuid(value)) => values.push(*value),
             (Self::Fixed { bytes, .. }, DefaultValue::Bytes(value)) => {
                 check_room(bytes.len() + value.len(), session)?;
@@ -199,9 +172,7 @@ impl Values {
         match self {
             Self::Boolean(bits) => bits.truncate(rows),
             Self::Int(values) | Self::Date(values) => values.truncate(rows),
-            Self::Long(values) | Self::Time(values) | Self::Timestamp { values, .. } => {
-                values.truncate(rows)
-            }
+            Self::Long(values) | Self::Time(values) | Self::Timestamp { values, .. } => values.truncate(rows),
             Self::Float(values) => values.truncate(rows),
             Self::Double(values) => values.truncate(rows),
             Self::Decimal { unscaled, .. } => unscaled.truncate(rows),
@@ -231,14 +202,8 @@ impl Values {
             Self::String(strings) => first_repeat(range, |index| strings.value(index)),
             Self::Binary(binaries) => first_repeat(range, |index| binaries.value(index)),
             Self::Uuid(values) => first_repeat(range, |index| values[index]),
-            Self::Fixed { bytes, width } => {
-                first_repeat(range, |index| &bytes[index * width..(index + 1) * width])
-            }
-            Self::Float(_)
-            | Self::Double(_)
-            | Self::Struct(_)
-            | Self::List { .. }
-            | Self::Map(_) => None,
+            Self::Fixed { bytes, width } => first_repeat(range, |index| &bytes[index * width..(index + 1) * width]),
+            Self::Float(_) | Self::Double(_) | Self::Struct(_) | Self::List { .. } | Self::Map(_) => None,
         }
     }
 }
@@ -252,10 +217,7 @@ pub(crate) struct VarBytes<O> {
 
 impl<O: OffsetSizeTrait> VarBytes<O> {
     pub(crate) fn new() -> Self {
-        Self {
-            offsets: vec![O::default()],
-            bytes: Vec::new(),
-        }
+        Self { offsets: vec![O::default()], bytes: Vec::new() }
     }
 
     /// Appends one value.
@@ -277,8 +239,7 @@ impl<O: OffsetSizeTrait> VarBytes<O> {
 
     fn truncate(&mut self, rows: usize) {
         self.offsets.truncate(rows + 1);
-        self.bytes
-            .truncate(self.offsets.last().map_or(0, |end| end.as_usize()));
+        self.bytes.truncate(self.offsets.last().map_or(0, |end| end.as_usize()));
     }
 
     fn value(&self, index: usize) -> &[u8] {
@@ -288,11 +249,7 @@ impl<O: OffsetSizeTrait> VarBytes<O> {
 
 /// Ends a list or map whose children now count `len`.
 #[inline]
-pub(crate) fn push_offset(
-    offsets: &mut Vec<i32>,
-    len: usize,
-    session: &mut Session,
-) -> Result<(), Stop> {
+pub(crate) fn push_offset(offsets: &mut Vec<i32>, len: usize, session: &mut Session) -> Result<(), Stop> {
     check_room(len, session)?;
     offsets.push(i32::usize_as(len));
     Ok(())
@@ -307,27 +264,16 @@ fn cut_offsets(offsets: &mut Vec<i32>, rows: usize) -> usize {
 /// Refuses an offset that 32 bits can't hold: past this check, the casts to `i32` lose nothing.
 #[inline]
 pub(crate) fn check_room(offset: usize, session: &mut Session) -> Result<(), Stop> {
-    if offset <= session.offset_max {
-        Ok(())
-    } else {
-        Err(session.full())
-    }
+    if offset <= session.offset_max { Ok(()) } else { Err(session.full()) }
 }
 
 /// Up to this many keys, comparing each with each is faster than hashing and takes no memory.
 const COMPARED_PAIRWISE_MAX: usize = 16;
 
 /// Positions of two equal keys in `range`, the second of them the first repeat.
-fn first_repeat<K: Eq + Hash>(
-    range: Range<usize>,
-    key: impl Fn(usize) -> K,
-) -> Option<(usize, usize)> {
-    let earlier = |second: usize| {
-        range
-            .clone()
-            .take_while(|first| *first < second)
-            .find(|first| key(*first) == key(second))
-    };
+fn first_repeat<K: Eq + Hash>(range: Range<usize>, key: impl Fn(usize) -> K) -> Option<(usize, usize)> {
+    let earlier =
+        |second: usize| range.clone().take_while(|first| *first < second).find(|first| key(*first) == key(second));
     let repeat = if range.len() <= COMPARED_PAIRWISE_MAX {
         range.clone().find(|second| earlier(*second).is_some())
     } else {
@@ -346,10 +292,7 @@ mod tests {
         for len in [2, COMPARED_PAIRWISE_MAX, COMPARED_PAIRWISE_MAX + 1, 1_000] {
             assert_eq!(first_repeat(5..5 + len, |index| index), None);
             let last_repeats_first = |index| if index == 4 + len { 5 } else { index };
-            assert_eq!(
-                first_repeat(5..5 + len, last_repeats_first),
-                Some((5, 4 + len))
-            );
+            assert_eq!(first_repeat(5..5 + len, last_repeats_first), Some((5, 4 + len)));
         }
         assert_eq!(first_repeat(3..3, |index| index), None);
     }
@@ -363,9 +306,6 @@ mod tests {
         assert_eq!(strings.push(b"", &mut session), Ok(()));
         assert_eq!(strings.push(b"f", &mut session), Err(Stop));
         strings.truncate(2);
-        assert_eq!(
-            (strings.value(0), strings.value(1), strings.bytes.len()),
-            (&b"abcde"[..], &b""[..], 5)
-        );
+        assert_eq!((strings.value(0), strings.value(1), strings.bytes.len()), (&b"abcde"[..], &b""[..], 5));
     }
 }

@@ -20,11 +20,7 @@ pub(crate) fn parse(text: &str, precision: u32, scale: u32) -> Result<i128, Rule
         }
         _ => number.exact(precision, scale)?,
     };
-    Ok(if number.negative {
-        -magnitude
-    } else {
-        magnitude
-    })
+    Ok(if number.negative { -magnitude } else { magnitude })
 }
 
 /// `digits * 10^shift` within `precision` digits.
@@ -50,9 +46,7 @@ struct Number<'a> {
 
 impl<'a> Number<'a> {
     fn try_new(text: &'a [u8]) -> Result<Self, Rule> {
-        let (negative, rest) = text
-            .strip_prefix(b"-")
-            .map_or((false, text), |rest| (true, rest));
+        let (negative, rest) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
         let (integer, rest) = rest.split_at(digits(rest));
         let leading_zero = integer.len() > 1 && integer.first() == Some(&b'0');
         if integer.is_empty() || leading_zero {
@@ -64,21 +58,13 @@ impl<'a> Number<'a> {
             None => (&[][..], rest),
         };
         let exponent = if rest.is_empty() { 0 } else { exponent(rest)? };
-        Ok(Self {
-            negative,
-            integer,
-            fraction,
-            exponent,
-        })
+        Ok(Self { negative, integer, fraction, exponent })
     }
 
     /// All digits as one integer, when they are few and there is no exponent: nearly always.
     fn small(&self) -> Option<u64> {
         let few = self.exponent == 0 && self.integer.len() + self.fraction.len() < DIGITS_IN_U64;
-        few.then(|| {
-            self.digits()
-                .fold(0, |value, digit| value * 10 + u64::from(digit))
-        })
+        few.then(|| self.digits().fold(0, |value, digit| value * 10 + u64::from(digit)))
     }
 
     /// The unscaled magnitude by counting digits first, so that `1e999999999` costs nothing.
@@ -91,10 +77,7 @@ impl<'a> Number<'a> {
         }
         let significant = written - zeros_ahead - zeros_behind;
         // value = significant digits * 10^power; unscaled = value * 10^scale.
-        let power = self
-            .exponent
-            .saturating_add(zeros_behind as i64)
-            .saturating_sub(self.fraction.len() as i64);
+        let power = self.exponent.saturating_add(zeros_behind as i64).saturating_sub(self.fraction.len() as i64);
         let shift = power.saturating_add(i64::from(scale));
         let Ok(shift) = usize::try_from(shift) else {
             return Err(TOO_FINE);
@@ -102,19 +85,12 @@ impl<'a> Number<'a> {
         if significant.saturating_add(shift) > precision.min(PRECISION_MAX) as usize {
             return Err(TOO_MANY_DIGITS);
         }
-        let digits = self
-            .digits()
-            .skip(zeros_ahead)
-            .take(significant)
-            .chain(std::iter::repeat_n(0, shift));
+        let digits = self.digits().skip(zeros_ahead).take(significant).chain(std::iter::repeat_n(0, shift));
         Ok(digits.fold(0, |value, digit| value * 10 + i128::from(digit)))
     }
 
     fn digits(&self) -> impl DoubleEndedIterator<Item = u8> {
-        self.integer
-            .iter()
-            .chain(self.fraction)
-            .map(|digit| digit - b'0')
+        self.integer.iter().chain(self.fraction).map(|digit| digit - b'0')
     }
 }
 
@@ -125,10 +101,7 @@ fn digits(text: &[u8]) -> usize {
 
 /// The exponent of `e5`, `E+5` or `e-5`. Past i64 it saturates: such a number is out of range or zero either way.
 fn exponent(text: &[u8]) -> Result<i64, Rule> {
-    let rest = text
-        .strip_prefix(b"e")
-        .or_else(|| text.strip_prefix(b"E"))
-        .ok_or(NOT_A_NUMBER)?;
+    let rest = text.strip_prefix(b"e").or_else(|| text.strip_prefix(b"E")).ok_or(NOT_A_NUMBER)?;
     let (negative, rest) = match rest {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -137,11 +110,8 @@ fn exponent(text: &[u8]) -> Result<i64, Rule> {
     if rest.is_empty() || digits(rest) != rest.len() {
         return Err(NOT_A_NUMBER);
     }
-    let magnitude = rest.iter().fold(0i64, |value, digit| {
-        value
-            .saturating_mul(10)
-            .saturating_add(i64::from(digit - b'0'))
-    });
+    let magnitude =
+        rest.iter().fold(0i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     Ok(if negative { -magnitude } else { magnitude })
 }
 
@@ -178,22 +148,10 @@ mod tests {
 
     #[test]
     fn what_would_lose_a_digit_is_refused() {
-        for text in [
-            "1.234",
-            "0.001",
-            "1e-3",
-            "1e-99999999999999999999",
-            "12.345e0",
-        ] {
+        for text in ["1.234", "0.001", "1e-3", "1e-99999999999999999999", "12.345e0"] {
             assert_eq!(parse(text, 9, 2), Err(TOO_FINE), "{text}");
         }
-        for text in [
-            "10000000",
-            "9999999990e-2",
-            "1e7",
-            "1e99999999999999999999",
-            "123456789012345678901234567890",
-        ] {
+        for text in ["10000000", "9999999990e-2", "1e7", "1e99999999999999999999", "123456789012345678901234567890"] {
             assert_eq!(parse(text, 9, 2), Err(TOO_MANY_DIGITS), "{text}");
         }
     }
@@ -201,8 +159,8 @@ mod tests {
     #[test]
     fn only_the_json_grammar_of_numbers_is_read() {
         for text in [
-            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "1e1.5", "0x1", "1_000", " 1", "1 ",
-            "NaN", "Infinity", "1,5", "--1", "١",
+            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "1e1.5", "0x1", "1_000", " 1", "1 ", "NaN", "Infinity",
+            "1,5", "--1", "١",
         ] {
             assert_eq!(parse(text, 9, 2), Err(NOT_A_NUMBER), "{text}");
         }
@@ -211,18 +169,9 @@ mod tests {
     #[test]
     fn all_38_digits_can_be_used_and_no_more() {
         let nines = "9".repeat(38);
-        assert_eq!(
-            parse(&nines, 38, 0).map(|value| value.to_string()),
-            Ok(nines.clone())
-        );
-        assert_eq!(
-            parse(&format!("-0.{nines}"), 38, 38).map(|value| value.to_string()),
-            Ok(format!("-{nines}"))
-        );
-        assert_eq!(
-            parse(&format!("1{}", "0".repeat(38)), 38, 0),
-            Err(TOO_MANY_DIGITS)
-        );
+        assert_eq!(parse(&nines, 38, 0).map(|value| value.to_string()), Ok(nines.clone()));
+        assert_eq!(parse(&format!("-0.{nines}"), 38, 38).map(|value| value.to_string()), Ok(format!("-{nines}")));
+        assert_eq!(parse(&format!("1{}", "0".repeat(38)), 38, 0), Err(TOO_MANY_DIGITS));
         assert_eq!(parse("1e38", 38, 0), Err(TOO_MANY_DIGITS));
         assert_eq!(parse("1", 38, 38), Err(TOO_MANY_DIGITS));
     }

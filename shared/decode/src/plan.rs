@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::{
-    ListType, Literal, MapType, NestedFieldRef, PrimitiveLiteral, PrimitiveType, Schema, Type,
-};
+use iceberg::spec::{ListType, Literal, MapType, NestedFieldRef, PrimitiveLiteral, PrimitiveType, Schema, Type};
 
 use crate::batch::BatchBuilder;
 use crate::bits::{Bits, Validity};
@@ -45,11 +43,7 @@ impl Decoder {
         let columns = schema.as_struct().fields();
         if columns.is_empty() {
             let object = format!("schema {}", schema.schema_id());
-            return Err(SchemaError {
-                object,
-                expected: "at least one column: add one".into(),
-                found: "none".into(),
-            });
+            return Err(SchemaError { object, expected: "at least one column: add one".into(), found: "none".into() });
         }
         let fields = compile_fields(columns, &Place::top())?;
         // Types, field ids and nullability are iceberg's own: what its Parquet writers and readers agree on.
@@ -59,11 +53,7 @@ impl Decoder {
             found: error.to_string(),
         })?;
         Ok(Self {
-            plan: Arc::new(Plan {
-                schema_id: schema.schema_id(),
-                arrow_schema: Arc::new(arrow_schema),
-                fields,
-            }),
+            plan: Arc::new(Plan { schema_id: schema.schema_id(), arrow_schema: Arc::new(arrow_schema), fields }),
         })
     }
 
@@ -83,11 +73,7 @@ impl Decoder {
     /// batch itself may take more).
     #[must_use]
     pub fn batch(&self, rows_expected: usize) -> BatchBuilder {
-        BatchBuilder::new(
-            Arc::clone(&self.plan.arrow_schema),
-            self.plan.fields.clone(),
-            rows_expected,
-        )
+        BatchBuilder::new(Arc::clone(&self.plan.arrow_schema), self.plan.fields.clone(), rows_expected)
     }
 }
 
@@ -110,30 +96,16 @@ struct Place {
 
 impl Place {
     fn top() -> Self {
-        Self {
-            path: String::new(),
-            depth: 1,
-        }
+        Self { path: String::new(), depth: 1 }
     }
 
     /// A named field; those of lists and maps are `element`, `key` and `value`, as Iceberg names them.
     fn inside(&self, name: &str, levels: usize) -> Self {
-        let path = if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        };
-        Self {
-            path,
-            depth: self.depth + levels,
-        }
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Self { path, depth: self.depth + levels }
     }
 
-    fn refuse<T>(
-        &self,
-        expected: impl Into<String>,
-        found: impl fmt::Display,
-    ) -> Result<T, SchemaError> {
+    fn refuse<T>(&self, expected: impl Into<String>, found: impl fmt::Display) -> Result<T, SchemaError> {
         Err(SchemaError {
             object: format!("column `{}`", self.path),
             expected: expected.into(),
@@ -150,60 +122,33 @@ fn compile_fields(fields: &[NestedFieldRef], place: &Place) -> Result<Fields, Sc
             .as_ref()
             .map(|literal| compile_default(literal, &field.field_type, &place))
             .transpose()?;
-        Ok(Field {
-            name: field.name.as_str().into(),
-            default,
-            column: compile_column(field, &place)?,
-        })
+        Ok(Field { name: field.name.as_str().into(), default, column: compile_column(field, &place)? })
     });
-    Fields::try_new(compiled.collect::<Result<_, _>>()?, place.depth).or_else(|name| {
-        place
-            .inside(&name, 0)
-            .refuse("one field of that name: rename one", "two")
-    })
+    Fields::try_new(compiled.collect::<Result<_, _>>()?, place.depth)
+        .or_else(|name| place.inside(&name, 0).refuse("one field of that name: rename one", "two"))
 }
 
 fn compile_column(field: &NestedFieldRef, place: &Place) -> Result<Column, SchemaError> {
     let (type_name, values) = match &*field.field_type {
-        Type::Primitive(primitive) => (
-            primitive.to_string().replace(", ", ","),
-            compile_primitive(primitive, place)?,
-        ),
+        Type::Primitive(primitive) => (primitive.to_string().replace(", ", ","), compile_primitive(primitive, place)?),
         Type::Struct(fields) => {
             check_depth(place)?;
             if fields.fields().is_empty() {
-                return place.refuse(
-                    "a struct of at least one field, as Parquet requires: add one",
-                    "none",
-                );
+                return place.refuse("a struct of at least one field, as Parquet requires: add one", "none");
             }
-            let nested = Place {
-                path: place.path.clone(),
-                depth: place.depth + 1,
-            };
-            (
-                "struct".to_owned(),
-                Values::Struct(compile_fields(fields.fields(), &nested)?),
-            )
+            let nested = Place { path: place.path.clone(), depth: place.depth + 1 };
+            ("struct".to_owned(), Values::Struct(compile_fields(fields.fields(), &nested)?))
         }
         Type::List(list) => ("list".to_owned(), compile_list(list, place)?),
         Type::Map(map) => ("map".to_owned(), compile_map(map, place)?),
     };
-    Ok(Column {
-        type_name: type_name.into(),
-        required: field.required,
-        validity: Validity::default(),
-        values,
-    })
+    Ok(Column { type_name: type_name.into(), required: field.required, validity: Validity::default(), values })
 }
 
 fn compile_list(list: &ListType, place: &Place) -> Result<Values, SchemaError> {
     check_depth(place)?;
     let elements = compile_column(&list.element_field, &place.inside("element", 1))?;
-    Ok(Values::List {
-        offsets: vec![0],
-        elements: Box::new(elements),
-    })
+    Ok(Values::List { offsets: vec![0], elements: Box::new(elements) })
 }
 
 fn compile_map(map: &MapType, place: &Place) -> Result<Values, SchemaError> {
@@ -245,16 +190,10 @@ fn compile_primitive(primitive: &PrimitiveType, place: &Place) -> Result<Values,
         PrimitiveType::Double => Values::Double(Vec::new()),
         PrimitiveType::Decimal { precision, scale } => {
             if !(1..=PRECISION_MAX).contains(&precision) || scale > precision {
-                return place.refuse(
-                    format!("a decimal of 1 to {PRECISION_MAX} digits, its scale no larger"),
-                    primitive,
-                );
+                return place
+                    .refuse(format!("a decimal of 1 to {PRECISION_MAX} digits, its scale no larger"), primitive);
             }
-            Values::Decimal {
-                unscaled: Vec::new(),
-                precision,
-                scale,
-            }
+            Values::Decimal { unscaled: Vec::new(), precision, scale }
         }
         PrimitiveType::Date => Values::Date(Vec::new()),
         PrimitiveType::Time => Values::Time(Vec::new()),
@@ -265,15 +204,11 @@ fn compile_primitive(primitive: &PrimitiveType, place: &Place) -> Result<Values,
         PrimitiveType::String => Values::String(VarBytes::new()),
         PrimitiveType::Uuid => Values::Uuid(Vec::new()),
         PrimitiveType::Fixed(width_bytes) => match usize::try_from(width_bytes) {
-            Ok(width) if (1..=FIXED_WIDTH_BYTES_MAX).contains(&width_bytes) => Values::Fixed {
-                bytes: Vec::new(),
-                width,
-            },
+            Ok(width) if (1..=FIXED_WIDTH_BYTES_MAX).contains(&width_bytes) => {
+                Values::Fixed { bytes: Vec::new(), width }
+            }
             _ => {
-                return place.refuse(
-                    format!("fixed of 1 to {FIXED_WIDTH_BYTES_MAX} bytes: use binary"),
-                    primitive,
-                );
+                return place.refuse(format!("fixed of 1 to {FIXED_WIDTH_BYTES_MAX} bytes: use binary"), primitive);
             }
         },
         PrimitiveType::Binary => Values::Binary(VarBytes::new()),
@@ -281,30 +216,18 @@ fn compile_primitive(primitive: &PrimitiveType, place: &Place) -> Result<Values,
 }
 
 fn timestamp(unit: Unit, zoned: bool) -> Values {
-    Values::Timestamp {
-        values: Vec::new(),
-        unit,
-        zoned,
-    }
+    Values::Timestamp { values: Vec::new(), unit, zoned }
 }
 
 /// Checks a `write-default` once, so that no record can meet one that does not fit its column.
-fn compile_default(
-    literal: &Literal,
-    field_type: &Type,
-    place: &Place,
-) -> Result<DefaultValue, SchemaError> {
+fn compile_default(literal: &Literal, field_type: &Type, place: &Place) -> Result<DefaultValue, SchemaError> {
     let (Literal::Primitive(literal), Type::Primitive(primitive)) = (literal, field_type) else {
         return place.refuse("no write-default on a struct, list or map: drop it", "one");
     };
     Ok(match (literal, primitive) {
         (PrimitiveLiteral::Boolean(value), PrimitiveType::Boolean) => DefaultValue::Boolean(*value),
-        (PrimitiveLiteral::Int(value), PrimitiveType::Int | PrimitiveType::Date) => {
-            DefaultValue::Int(*value)
-        }
-        (PrimitiveLiteral::Long(value), _) if primitive.compatible(literal) => {
-            DefaultValue::Long(*value)
-        }
+        (PrimitiveLiteral::Int(value), PrimitiveType::Int | PrimitiveType::Date) => DefaultValue::Int(*value),
+        (PrimitiveLiteral::Long(value), _) if primitive.compatible(literal) => DefaultValue::Long(*value),
         (PrimitiveLiteral::Float(value), PrimitiveType::Float) => DefaultValue::Float(value.0),
         (PrimitiveLiteral::Double(value), PrimitiveType::Double) => DefaultValue::Double(value.0),
         (PrimitiveLiteral::Int128(value), PrimitiveType::Decimal { precision, .. })
@@ -312,25 +235,14 @@ fn compile_default(
         {
             DefaultValue::Decimal(*value)
         }
-        (PrimitiveLiteral::UInt128(value), PrimitiveType::Uuid) => {
-            DefaultValue::Uuid(value.to_be_bytes())
-        }
-        (PrimitiveLiteral::String(value), PrimitiveType::String) => {
-            DefaultValue::Bytes(value.as_bytes().into())
-        }
-        (PrimitiveLiteral::Binary(value), PrimitiveType::Binary) => {
-            DefaultValue::Bytes(value.as_slice().into())
-        }
-        (PrimitiveLiteral::Binary(value), PrimitiveType::Fixed(width))
-            if value.len() as u64 == *width =>
-        {
+        (PrimitiveLiteral::UInt128(value), PrimitiveType::Uuid) => DefaultValue::Uuid(value.to_be_bytes()),
+        (PrimitiveLiteral::String(value), PrimitiveType::String) => DefaultValue::Bytes(value.as_bytes().into()),
+        (PrimitiveLiteral::Binary(value), PrimitiveType::Binary) => DefaultValue::Bytes(value.as_slice().into()),
+        (PrimitiveLiteral::Binary(value), PrimitiveType::Fixed(width)) if value.len() as u64 == *width => {
             DefaultValue::Bytes(value.as_slice().into())
         }
         _ => {
-            return place.refuse(
-                format!("a write-default that is a value of {primitive}"),
-                "another",
-            );
+            return place.refuse(format!("a write-default that is a value of {primitive}"), "another");
         }
     })
 }

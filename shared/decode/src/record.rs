@@ -22,18 +22,9 @@ pub(crate) const DEPTH_MAX: usize = 127;
 const RECORD_DEPTH: usize = 1;
 
 /// Reads one whole record into row `row` of `fields`.
-pub(crate) fn read(
-    record: &str,
-    fields: &mut Fields,
-    row: usize,
-    session: &mut Session,
-) -> serde_json::Result<()> {
+pub(crate) fn read(record: &str, fields: &mut Fields, row: usize, session: &mut Session) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_str(record);
-    json.deserialize_any(RecordVisitor {
-        fields,
-        row,
-        session: &mut *session,
-    })?;
+    json.deserialize_any(RecordVisitor { fields, row, session: &mut *session })?;
     json.end()
 }
 
@@ -104,10 +95,7 @@ fn read_fields<'de, A: MapAccess<'de>>(
     session: &mut Session,
 ) -> Result<(), A::Error> {
     let mut after = 0;
-    while let Some(found) = map.next_key_seed(FieldSeed {
-        fields: &*fields,
-        after,
-    })? {
+    while let Some(found) = map.next_key_seed(FieldSeed { fields: &*fields, after })? {
         let Some(position) = found else {
             let value = map.next_value::<&RawValue>()?;
             ignore(value.get(), fields.depth, session).map_err(Stop::raise)?;
@@ -119,10 +107,7 @@ fn read_fields<'de, A: MapAccess<'de>>(
         let outcome = if field.column.len() > row {
             Err(session.fail("each field once", "it a second time").raise())
         } else {
-            map.next_value_seed(ValueSeed {
-                column: &mut field.column,
-                session: &mut *session,
-            })
+            map.next_value_seed(ValueSeed { column: &mut field.column, session: &mut *session })
         };
         outcome.inspect_err(|_| session.inside_field(&field.name))?;
     }
@@ -141,10 +126,7 @@ fn ignore(value: &str, depth: usize, session: &mut Session) -> Result<(), Stop> 
     session.fields_ignored += 1;
     if value.starts_with(['[', '{']) && depth + nesting(value) > DEPTH_MAX {
         let found = "more, in a field that the schema has no column for";
-        return Err(session.fail(
-            format!("at most {DEPTH_MAX} levels of objects and arrays"),
-            found,
-        ));
+        return Err(session.fail(format!("at most {DEPTH_MAX} levels of objects and arrays"), found));
     }
     Ok(())
 }
@@ -264,9 +246,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
         match &mut self.column.values {
-            Values::Struct(fields) => {
-                read_fields(map, fields, self.column.validity.len(), self.session)?
-            }
+            Values::Struct(fields) => read_fields(map, fields, self.column.validity.len(), self.session)?,
             Values::Map(entries) => read_entries(map, entries, self.session)?,
             _ => return Err(self.mismatch("an object").raise()),
         }
@@ -282,10 +262,7 @@ fn read_elements<'de, A: SeqAccess<'de>>(
 ) -> Result<(), A::Error> {
     let first = elements.len();
     loop {
-        match seq.next_element_seed(ValueSeed {
-            column: &mut *elements,
-            session: &mut *session,
-        }) {
+        match seq.next_element_seed(ValueSeed { column: &mut *elements, session: &mut *session }) {
             Ok(Some(())) => {}
             Ok(None) => return Ok(()),
             Err(error) => {
@@ -301,30 +278,16 @@ fn read_entries<'de, A: MapAccess<'de>>(
     entries: &mut MapValues,
     session: &mut Session,
 ) -> Result<(), A::Error> {
-    let MapValues {
-        offsets,
-        keys,
-        values,
-        key_text,
-    } = entries;
+    let MapValues { offsets, keys, values, key_text } = entries;
     let first = keys.len();
-    while let Some(()) = map.next_key_seed(KeySeed {
-        keys: &mut *keys,
-        key_text: &mut *key_text,
-        session: &mut *session,
-    })? {
-        let outcome = map.next_value_seed(ValueSeed {
-            column: &mut *values,
-            session: &mut *session,
-        });
+    while let Some(()) =
+        map.next_key_seed(KeySeed { keys: &mut *keys, key_text: &mut *key_text, session: &mut *session })?
+    {
+        let outcome = map.next_value_seed(ValueSeed { column: &mut *values, session: &mut *session });
         outcome.inspect_err(|_| session.inside_entry(key_text))?;
     }
     if let Some((earlier, later)) = keys.values.repeated(first..keys.len()) {
-        let found = format!(
-            "one key in entries {} and {}",
-            earlier - first,
-            later - first
-        );
+        let found = format!("one key in entries {} and {}", earlier - first, later - first);
         return Err(session.fail("each key once", found).raise());
     }
     push_offset(offsets, keys.len(), session).map_err(Stop::raise)
@@ -357,16 +320,10 @@ impl Visitor<'_> for KeySeed<'_> {
 
     fn visit_str<E: de::Error>(self, key: &str) -> Result<(), E> {
         self.key_text.clear();
-        self.key_text
-            .push_str(&key[..key.floor_char_boundary(KEY_BYTES_KEPT)]);
-        let mut seed = ValueSeed {
-            column: self.keys,
-            session: &mut *self.session,
-        };
+        self.key_text.push_str(&key[..key.floor_char_boundary(KEY_BYTES_KEPT)]);
+        let mut seed = ValueSeed { column: self.keys, session: &mut *self.session };
         let outcome = seed.key(key);
-        outcome
-            .inspect_err(|_| self.session.inside_entry(self.key_text))
-            .map_err(Stop::raise)
+        outcome.inspect_err(|_| self.session.inside_entry(self.key_text)).map_err(Stop::raise)
     }
 }
 
@@ -376,12 +333,7 @@ mod tests {
 
     #[test]
     fn nesting_counts_brackets_outside_of_strings() {
-        for (json, levels) in [
-            ("1", 0),
-            ("[]", 1),
-            ("[[],[{}]]", 3),
-            (r#"["[[[", "\"[", "\\", {}]"#, 2),
-        ] {
+        for (json, levels) in [("1", 0), ("[]", 1), ("[[],[{}]]", 3), (r#"["[[[", "\"[", "\\", {}]"#, 2)] {
             assert_eq!(nesting(json), levels, "{json}");
         }
     }

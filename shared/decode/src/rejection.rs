@@ -17,11 +17,7 @@ pub struct Rejection {
 
 impl Rejection {
     pub(crate) fn new(column: Option<String>, expected: String, found: String) -> Self {
-        Self {
-            column,
-            expected,
-            found,
-        }
+        Self { column, expected, found }
     }
 
     /// Path of the column, as `address.zip`, `tags[3]` or `attrs["k"]`; `None` when the record as a whole is at fault.
@@ -62,11 +58,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     let mut shown_chars = 0;
     let mut rest = text.chars();
     while let Some(char) = rest.next() {
-        let escaped: String = if char == '\'' {
-            char.into()
-        } else {
-            char.escape_debug().collect()
-        };
+        let escaped: String = if char == '\'' { char.into() } else { char.escape_debug().collect() };
         let room = FOUND_CHARS_MAX - usize::from(!rest.as_str().is_empty());
         shown_chars += escaped.chars().count();
         if shown_chars > room {
@@ -92,10 +84,7 @@ mod tests {
     #[test]
     fn a_short_text_is_shown_whole() {
         assert_eq!(quoted("it's"), r#"string "it's""#);
-        assert_eq!(
-            excerpt(&"x".repeat(FOUND_CHARS_MAX)),
-            "x".repeat(FOUND_CHARS_MAX)
-        );
+        assert_eq!(excerpt(&"x".repeat(FOUND_CHARS_MAX)), "x".repeat(FOUND_CHARS_MAX));
     }
 
     #[test]

@@ -66,20 +66,14 @@ impl Session {
     /// Records why the record is refused.
     #[cold]
     pub(crate) fn fail(&mut self, expected: impl Into<String>, found: impl Into<String>) -> Stop {
-        self.failure = Some(Failure {
-            expected: expected.into(),
-            found: found.into(),
-        });
+        self.failure = Some(Failure { expected: expected.into(), found: found.into() });
         Stop
     }
 
     /// Refuses a record that is fine in itself but for which the batch has no room left.
     #[cold]
     pub(crate) fn full(&mut self) -> Stop {
-        let expected = format!(
-            "a batch of at most {} bytes or elements in one column",
-            self.offset_max
-        );
+        let expected = format!("a batch of at most {} bytes or elements in one column", self.offset_max);
         self.fail(expected, "a full batch: finish it and start another")
     }
 
@@ -114,10 +108,8 @@ impl Session {
     pub(crate) fn rejection(&mut self, error: &serde_json::Error) -> Rejection {
         let path: String = self.path.drain(..).rev().collect();
         let column = path.strip_prefix('.').map(str::to_owned);
-        let failure = self.failure.take().unwrap_or_else(|| Failure {
-            expected: "JSON".into(),
-            found: error.to_string(),
-        });
+        let failure =
+            self.failure.take().unwrap_or_else(|| Failure { expected: "JSON".into(), found: error.to_string() });
         Rejection::new(column, failure.expected, failure.found)
     }
 }

@@ -38,12 +38,7 @@ impl Fields {
             }
         }
         let next = (0..=fields.len()).collect();
-        Ok(Self {
-            fields,
-            depth,
-            index: Arc::new(index),
-            next,
-        })
+        Ok(Self { fields, depth, index: Arc::new(index), next })
     }
 
     /// Position of the field called `name`, given the position before it in the record plus one (0 for none).
@@ -66,12 +61,7 @@ impl Fields {
 
     /// Ends row `row`: fields that the record lacks become their default or NULL.
     pub(crate) fn complete(&mut self, row: usize, session: &mut Session) -> Result<(), Stop> {
-        for Field {
-            name,
-            default,
-            column,
-        } in &mut self.fields
-        {
+        for Field { name, default, column } in &mut self.fields {
             if column.len() > row {
                 continue;
             }
@@ -87,21 +77,15 @@ impl Fields {
 
     /// A row of NULLs, for a struct that is NULL. Required fields hold one, too: the struct's own NULL masks it.
     pub(crate) fn push_nulls(&mut self, session: &mut Session) -> Result<(), Stop> {
-        self.fields
-            .iter_mut()
-            .try_for_each(|field| field.column.push_null(session))
+        self.fields.iter_mut().try_for_each(|field| field.column.push_null(session))
     }
 
     pub(crate) fn truncate(&mut self, rows: usize) {
-        self.fields
-            .iter_mut()
-            .for_each(|field| field.column.truncate(rows));
+        self.fields.iter_mut().for_each(|field| field.column.truncate(rows));
     }
 
     pub(crate) fn reserve(&mut self, rows: usize) {
-        self.fields
-            .iter_mut()
-            .for_each(|field| field.column.reserve(rows));
+        self.fields.iter_mut().for_each(|field| field.column.reserve(rows));
     }
 }
 

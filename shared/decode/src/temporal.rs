@@ -58,11 +58,7 @@ pub(crate) fn timestamp(text: &str, unit: Unit, zoned: bool) -> Result<i64, Rule
     };
     let (clock, rest) = rest.split_first_chunk::<8>().ok_or(form)?;
     let seconds = i64::from(day(date, form)?) * SECONDS_A_DAY + second_of_day(clock, form)?;
-    let too_fine = if unit == Unit::Micros {
-        MICROS_ONLY
-    } else {
-        NANOS_ONLY
-    };
+    let too_fine = if unit == Unit::Micros { MICROS_ONLY } else { NANOS_ONLY };
     let (nanos, rest) = fraction(rest, too_fine, form)?;
     let seconds = match zoned {
         true => seconds - offset_seconds(rest)?,
@@ -75,20 +71,14 @@ pub(crate) fn timestamp(text: &str, unit: Unit, zoned: bool) -> Result<i64, Rule
     match unit {
         Unit::Micros => Ok(seconds * 1_000_000 + micros(nanos)?),
         // The product alone can be just below the range while the sum is within it.
-        Unit::Nanos => {
-            i64::try_from(i128::from(seconds) * i128::from(NANOS_A_SECOND) + i128::from(nanos))
-                .map_err(|_| OUTSIDE_NANOS)
-        }
+        Unit::Nanos => i64::try_from(i128::from(seconds) * i128::from(NANOS_A_SECOND) + i128::from(nanos))
+            .map_err(|_| OUTSIDE_NANOS),
     }
 }
 
 /// Whole microseconds of a fraction in nanoseconds.
 fn micros(nanos: i64) -> Result<i64, Rule> {
-    if nanos % 1_000 == 0 {
-        Ok(nanos / 1_000)
-    } else {
-        Err(MICROS_ONLY)
-    }
+    if nanos % 1_000 == 0 { Ok(nanos / 1_000) } else { Err(MICROS_ONLY) }
 }
 
 /// `YYYY-MM-DD` to days from 1970-01-01.
@@ -102,11 +92,7 @@ fn day(text: &[u8; 10], form: Rule) -> Result<i32, Rule> {
         return Err(NO_SUCH_DAY);
     }
     // Counted from 1 March of year 0, so that the leap day is the last day of a year and months need no table.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days_of_years = year * 365 + year / 4 - year / 100 + year / 400;
     Ok(days_of_years + (month * 153 + 2) / 5 + day - 1 - DAYS_TO_1970)
 }
@@ -130,11 +116,7 @@ fn second_of_day(text: &[u8; 8], form: Rule) -> Result<i64, Rule> {
     let [h0, h1, b':', m0, m1, b':', s0, s1] = *text else {
         return Err(form);
     };
-    let (hour, minute, second) = (
-        two_digits(h0, h1, form)?,
-        two_digits(m0, m1, form)?,
-        two_digits(s0, s1, form)?,
-    );
+    let (hour, minute, second) = (two_digits(h0, h1, form)?, two_digits(m0, m1, form)?, two_digits(s0, s1, form)?);
     if hour > 23 || minute > 59 || second > 59 {
         return Err(NO_SUCH_TIME);
     }
@@ -146,8 +128,7 @@ fn fraction(text: &[u8], too_fine: Rule, form: Rule) -> Result<(i64, &[u8]), Rul
     let Some(text) = text.strip_prefix(b".") else {
         return Ok((0, text));
     };
-    let (digits, rest) =
-        text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let (digits, rest) = text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
     if digits.is_empty() {
         return Err(form);
     }
@@ -155,24 +136,12 @@ fn fraction(text: &[u8], too_fine: Rule, form: Rule) -> Result<(i64, &[u8]), Rul
     if past.iter().any(|digit| *digit != b'0') {
         return Err(too_fine);
     }
-    let nanos = kept
-        .iter()
-        .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    let nanos = kept.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
     Ok((nanos * POWERS_OF_TEN[9 - kept.len()], rest))
 }
 
-const POWERS_OF_TEN: [i64; 10] = [
-    1,
-    10,
-    100,
-    1_000,
-    10_000,
-    100_000,
-    1_000_000,
-    10_000_000,
-    100_000_000,
-    NANOS_A_SECOND,
-];
+const POWERS_OF_TEN: [i64; 10] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, NANOS_A_SECOND];
 
 /// `Z`, `+HH:MM` or `-HH:MM` to seconds east of UTC.
 fn offset_seconds(text: &[u8]) -> Result<i64, Rule> {
@@ -184,10 +153,7 @@ fn offset_seconds(text: &[u8]) -> Result<i64, Rule> {
     }) else {
         return Err(ZONED_FORM);
     };
-    let (hours, minutes) = (
-        two_digits(*h0, *h1, ZONED_FORM)?,
-        two_digits(*m0, *m1, ZONED_FORM)?,
-    );
+    let (hours, minutes) = (two_digits(*h0, *h1, ZONED_FORM)?, two_digits(*m0, *m1, ZONED_FORM)?);
     if hours > 23 || minutes > 59 {
         return Err(NO_SUCH_OFFSET);
     }
@@ -218,11 +184,8 @@ mod tests {
             for month in 0..=13 {
                 for day in 0..=32 {
                     let text = format!("{year:04}-{month:02}-{day:02}");
-                    let expected =
-                        NaiveDate::from_ymd_opt(year, month, day).filter(|date| date.year() > 0);
-                    let expected = expected
-                        .map(|date| (date - EPOCH).num_days() as i32)
-                        .ok_or(NO_SUCH_DAY);
+                    let expected = NaiveDate::from_ymd_opt(year, month, day).filter(|date| date.year() > 0);
+                    let expected = expected.map(|date| (date - EPOCH).num_days() as i32).ok_or(NO_SUCH_DAY);
                     assert_eq!(date(&text), expected, "{text}");
                 }
             }
@@ -235,15 +198,9 @@ mod tests {
             (0..100).flat_map(|h| (0..100).flat_map(move |m| (0..100).map(move |s| (h, m, s))))
         {
             let exists = hour < 24 && minute < 60 && second < 60;
-            let expected = if exists {
-                Ok((hour * 3_600 + minute * 60 + second) * 1_000_000)
-            } else {
-                Err(NO_SUCH_TIME)
-            };
-            assert_eq!(
-                time(&format!("{hour:02}:{minute:02}:{second:02}")),
-                expected
-            );
+            let expected =
+                if exists { Ok((hour * 3_600 + minute * 60 + second) * 1_000_000) } else { Err(NO_SUCH_TIME) };
+            assert_eq!(time(&format!("{hour:02}:{minute:02}:{second:02}")), expected);
         }
     }
 
@@ -293,10 +250,7 @@ mod tests {
         let nanos = |text| timestamp(text, Unit::Nanos, false);
         assert_eq!(nanos("1970-01-01T00:00:00.123456789000"), Ok(123_456_789));
         assert_eq!(nanos("1970-01-01T00:00:00.1234567891"), Err(NANOS_ONLY));
-        assert_eq!(
-            timestamp("1970-01-01T00:00:00.1234567", Unit::Micros, false),
-            Err(MICROS_ONLY)
-        );
+        assert_eq!(timestamp("1970-01-01T00:00:00.1234567", Unit::Micros, false), Err(MICROS_ONLY));
     }
 
     #[test]
@@ -323,12 +277,7 @@ mod tests {
         ] {
             assert_eq!(zoned(text), Err(ZONED_FORM), "{text}");
         }
-        for text in [
-            "1970-01-01T00:00:00Z",
-            "1970-01-01T00:00:00+00:00",
-            "1970-01-01T00:00:00.5Z",
-            "1970-01-01",
-        ] {
+        for text in ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00+00:00", "1970-01-01T00:00:00.5Z", "1970-01-01"] {
             assert_eq!(local(text), Err(LOCAL_FORM), "{text}");
         }
         assert_eq!(zoned("1970-01-01T00:00:00+24:00"), Err(NO_SUCH_OFFSET));
@@ -340,10 +289,7 @@ mod tests {
     fn the_ends_of_the_ranges_hold() {
         let micros = |text| timestamp(text, Unit::Micros, true);
         assert_eq!(micros("0001-01-01T00:00:00Z"), Ok(SECONDS_MIN * 1_000_000));
-        assert_eq!(
-            micros("9999-12-31T23:59:59.999999Z"),
-            Ok(SECONDS_MAX * 1_000_000 + 999_999)
-        );
+        assert_eq!(micros("9999-12-31T23:59:59.999999Z"), Ok(SECONDS_MAX * 1_000_000 + 999_999));
         assert_eq!(micros("0001-01-01T00:00:00+00:01"), Err(OUTSIDE_UTC_YEARS));
         assert_eq!(micros("9999-12-31T23:59:59-00:01"), Err(OUTSIDE_UTC_YEARS));
         let nanos = |text| timestamp(text, Unit::Nanos, false);

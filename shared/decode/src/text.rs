@@ -41,11 +41,7 @@ pub(crate) fn hex_into(text: &str, bytes: &mut Vec<u8>) -> Result<(), Rule> {
 
 /// [`hex_into`] for a value of exactly `width` bytes.
 pub(crate) fn hex_exact_into(text: &str, width: usize, bytes: &mut Vec<u8>) -> Result<(), Rule> {
-    if text.len() == width * 2 {
-        hex_into(text, bytes)
-    } else {
-        Err(HEX_LENGTH)
-    }
+    if text.len() == width * 2 { hex_into(text, bytes) } else { Err(HEX_LENGTH) }
 }
 
 fn hex_byte(high: u8, low: u8) -> Option<u8> {
@@ -56,9 +52,8 @@ fn hex_byte(high: u8, low: u8) -> Option<u8> {
 /// An integer in JSON's grammar: no plus sign, no leading zeros, no fraction or exponent. `None` past 64 bits, too.
 pub(crate) fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-    let canonical = !digits.is_empty()
-        && digits.iter().all(u8::is_ascii_digit)
-        && (digits.len() == 1 || digits[0] != b'0');
+    let canonical =
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) && (digits.len() == 1 || digits[0] != b'0');
     canonical.then(|| text.parse().ok()).flatten()
 }
 
@@ -79,10 +74,7 @@ mod tests {
 
     #[test]
     fn a_uuid_is_read_in_either_case_and_in_no_other_form() {
-        let bytes = [
-            0xf7, 0x9c, 0x3e, 0x09, 0x67, 0x7c, 0x4b, 0xbd, 0xa4, 0x79, 0x3f, 0x34, 0x9c, 0xb7,
-            0x85, 0xe7,
-        ];
+        let bytes = [0xf7, 0x9c, 0x3e, 0x09, 0x67, 0x7c, 0x4b, 0xbd, 0xa4, 0x79, 0x3f, 0x34, 0x9c, 0xb7, 0x85, 0xe7];
         assert_eq!(uuid("f79c3e09-677c-4bbd-a479-3f349cb785e7"), Ok(bytes));
         assert_eq!(uuid("F79C3E09-677C-4BBD-A479-3F349CB785E7"), Ok(bytes));
         for text in [
@@ -119,24 +111,10 @@ mod tests {
             ["0", "-0", "12", "-9223372036854775808"].map(integer),
             [Some(0), Some(0), Some(12), Some(i64::MIN)]
         );
-        for text in [
-            "",
-            "-",
-            "+1",
-            "01",
-            "-01",
-            "1.0",
-            "1e3",
-            " 1",
-            "9223372036854775808",
-            "١",
-        ] {
+        for text in ["", "-", "+1", "01", "-01", "1.0", "1e3", " 1", "9223372036854775808", "١"] {
             assert_eq!(integer(text), None, "{text}");
         }
-        assert_eq!(
-            ["true", "false", "True", "1", ""].map(boolean),
-            [Some(true), Some(false), None, None, None]
-        );
+        assert_eq!(["true", "false", "True", "1", ""].map(boolean), [Some(true), Some(false), None, None, None]);
     }
 
     proptest! {

@@ -46,10 +46,7 @@ impl ValueSeed<'_> {
         }
         match serde_json::from_str::<String>(json) {
             Ok(text) => self.string(&text),
-            Err(_) => Err(self.mismatch(format!(
-                "an escape that is no character in {}",
-                excerpt(json)
-            ))),
+            Err(_) => Err(self.mismatch(format!("an escape that is no character in {}", excerpt(json)))),
         }
     }
 
@@ -91,24 +88,14 @@ impl ValueSeed<'_> {
                 None => Err(WRONG_KIND),
             },
             // The standard library rounds to the nearest value of the very type: no detour by f64 for f32.
-            Values::Float(values) => {
-                finite(number.parse(), f32::is_finite).map(|value| values.push(value))
+            Values::Float(values) => finite(number.parse(), f32::is_finite).map(|value| values.push(value)),
+            Values::Double(values) => finite(number.parse(), f64::is_finite).map(|value| values.push(value)),
+            Values::Decimal { unscaled, precision, scale } => {
+                decimal::parse(number, *precision, *scale).map(|value| unscaled.push(value))
             }
-            Values::Double(values) => {
-                finite(number.parse(), f64::is_finite).map(|value| values.push(value))
-            }
-            Values::Decimal {
-                unscaled,
-                precision,
-                scale,
-            } => decimal::parse(number, *precision, *scale).map(|value| unscaled.push(value)),
             _ => Err(WRONG_KIND),
         };
-        self.finish(
-            taken,
-            |number| format!("number {}", excerpt(number)),
-            number,
-        )
+        self.finish(taken, |number| format!("number {}", excerpt(number)), number)
     }
 
     /// The text of a JSON string.
@@ -121,16 +108,12 @@ impl ValueSeed<'_> {
             }
             Values::Date(values) => temporal::date(string).map(|value| values.push(value)),
             Values::Time(values) => temporal::time(string).map(|value| values.push(value)),
-            Values::Timestamp {
-                values,
-                unit,
-                zoned,
-            } => temporal::timestamp(string, *unit, *zoned).map(|value| values.push(value)),
-            Values::Decimal {
-                unscaled,
-                precision,
-                scale,
-            } => decimal::parse(string, *precision, *scale).map(|value| unscaled.push(value)),
+            Values::Timestamp { values, unit, zoned } => {
+                temporal::timestamp(string, *unit, *zoned).map(|value| values.push(value))
+            }
+            Values::Decimal { unscaled, precision, scale } => {
+                decimal::parse(string, *precision, *scale).map(|value| unscaled.push(value))
+            }
             Values::Uuid(values) => text::uuid(string).map(|value| values.push(value)),
             Values::Binary(binaries) => match text::hex_into(string, &mut binaries.bytes) {
                 Ok(()) => Ok(binaries.end_value(self.session)?),
@@ -174,9 +157,7 @@ impl ValueSeed<'_> {
                 Ok(())
             }
             Err(WRONG_KIND) => Err(self.mismatch(show(found))),
-            Err(rule) => Err(self
-                .session
-                .fail(format!("{} ({rule})", self.column.type_name), show(found))),
+            Err(rule) => Err(self.session.fail(format!("{} ({rule})", self.column.type_name), show(found))),
         }
     }
 
@@ -194,8 +175,5 @@ fn finite<F: Copy>(
     parsed: Result<F, std::num::ParseFloatError>,
     is_finite: impl Fn(F) -> bool,
 ) -> Result<F, text::Rule> {
-    parsed
-        .ok()
-        .filter(|value| is_finite(*value))
-        .ok_or("a number in the range of the type")
+    parsed.ok().filter(|value| is_finite(*value)).ok_or("a number in the range of the type")
 }

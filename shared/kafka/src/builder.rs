@@ -35,20 +35,11 @@ impl EncodedRecord {
             timestamp_type: record.timestamp_type.as_deref(),
             key: base64_text(&record.key),
             value: base64_text(&record.value),
-            headers: record
-                .headers
-                .iter()
-                .map(|(name, bytes)| HeaderField { name, bytes })
-                .collect(),
+            headers: record.headers.iter().map(|(name, bytes)| HeaderField { name, bytes }).collect(),
         };
         // Only a map key that is no string or a failing writer could fail: there is neither.
         let json = serde_json::to_string(&fields).unwrap_or_default();
-        Self {
-            topic: topic.to_owned(),
-            partition,
-            offset: record.offset,
-            json,
-        }
+        Self { topic: topic.to_owned(), partition, offset: record.offset, json }
     }
 
     /// Name of the record's topic.
@@ -86,20 +77,12 @@ impl EventBuilder {
     /// An event of an Amazon MSK cluster, named by its ARN. `bootstrap_servers` is a list of
     /// `host:port` separated by commas.
     pub fn msk(arn: &str, bootstrap_servers: &str) -> Self {
-        Self::new(&EventFields {
-            event_source: "aws:kafka",
-            event_source_arn: Some(arn),
-            bootstrap_servers,
-        })
+        Self::new(&EventFields { event_source: "aws:kafka", event_source_arn: Some(arn), bootstrap_servers })
     }
 
     /// An event of a self-managed cluster, which has no ARN.
     pub fn self_managed(bootstrap_servers: &str) -> Self {
-        Self::new(&EventFields {
-            event_source: "SelfManagedKafka",
-            event_source_arn: None,
-            bootstrap_servers,
-        })
+        Self::new(&EventFields { event_source: "SelfManagedKafka", event_source_arn: None, bootstrap_servers })
     }
 
     fn new(fields: &EventFields<'_>) -> Self {
@@ -108,11 +91,7 @@ impl EventBuilder {
         head.pop();
         head.push_str(",\"records\":{");
         let len_bytes = head.len() + "}}".len();
-        Self {
-            head,
-            groups: BTreeMap::new(),
-            len_bytes,
-        }
+        Self { head, groups: BTreeMap::new(), len_bytes }
     }
 
     /// Adds a record to its partition's group, after those already there.
@@ -123,10 +102,7 @@ impl EventBuilder {
     /// Adds a record encoded earlier.
     pub fn push_encoded(&mut self, record: EncodedRecord) {
         self.len_bytes = self.len_bytes_with(&record);
-        let records = self
-            .groups
-            .entry((record.topic, record.partition))
-            .or_default();
+        let records = self.groups.entry((record.topic, record.partition)).or_default();
         if records.is_empty() {
             *records = record.json;
         } else {
@@ -264,10 +240,7 @@ mod tests {
     #[test]
     fn a_self_managed_event_has_no_arn() {
         let event = EventBuilder::self_managed("b:1").build();
-        assert_eq!(
-            event,
-            r#"{"eventSource":"SelfManagedKafka","bootstrapServers":"b:1","records":{}}"#
-        );
+        assert_eq!(event, r#"{"eventSource":"SelfManagedKafka","bootstrapServers":"b:1","records":{}}"#);
     }
 
     #[test]

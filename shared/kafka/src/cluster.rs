@@ -22,21 +22,11 @@ impl ClusterIdentity {
         let configured = configured.and_then(not_blank);
         let arn = event.event_source_arn.as_deref().and_then(not_blank);
         if let Some(name) = configured.or(arn) {
-            return Ok(Self {
-                name: name.to_owned(),
-                assumed: false,
-            });
+            return Ok(Self { name: name.to_owned(), assumed: false });
         }
-        let servers = event
-            .bootstrap_servers
-            .as_deref()
-            .map(normalised)
-            .unwrap_or_default();
+        let servers = event.bootstrap_servers.as_deref().map(normalised).unwrap_or_default();
         match not_blank(&servers) {
-            Some(_) => Ok(Self {
-                name: servers,
-                assumed: true,
-            }),
+            Some(_) => Ok(Self { name: servers, assumed: true }),
             None => Err(EventError::NoCluster),
         }
     }
@@ -83,34 +73,21 @@ mod tests {
     fn the_configured_identity_wins() {
         let event = event(Some("arn:aws:kafka:x"), Some("b:1"));
         let identity = ClusterIdentity::of_event(&event, Some(" orders ")).unwrap();
-        assert_eq!(
-            (identity.as_str(), identity.is_assumed()),
-            ("orders", false)
-        );
+        assert_eq!((identity.as_str(), identity.is_assumed()), ("orders", false));
     }
 
     #[test]
     fn the_arn_comes_before_the_bootstrap_servers() {
         let event = event(Some("arn:aws:kafka:x"), Some("b:1"));
         let identity = ClusterIdentity::of_event(&event, Some("  ")).unwrap();
-        assert_eq!(
-            (identity.as_str(), identity.is_assumed()),
-            ("arn:aws:kafka:x", false)
-        );
+        assert_eq!((identity.as_str(), identity.is_assumed()), ("arn:aws:kafka:x", false));
     }
 
     #[test]
     fn bootstrap_servers_in_any_order_and_case_are_one_cluster_and_an_assumption() {
-        for servers in [
-            "B-2:9092, b-1:9092",
-            "b-1:9092,b-2:9092,,",
-            " b-2:9092,b-1:9092,B-1:9092",
-        ] {
+        for servers in ["B-2:9092, b-1:9092", "b-1:9092,b-2:9092,,", " b-2:9092,b-1:9092,B-1:9092"] {
             let identity = ClusterIdentity::of_event(&event(None, Some(servers)), None).unwrap();
-            assert_eq!(
-                (identity.as_str(), identity.is_assumed()),
-                ("b-1:9092,b-2:9092", true)
-            );
+            assert_eq!((identity.as_str(), identity.is_assumed()), ("b-1:9092,b-2:9092", true));
         }
     }
 
@@ -118,12 +95,7 @@ mod tests {
     fn an_event_that_names_no_cluster_is_refused() {
         for event in [event(None, None), event(Some(""), Some(" , "))] {
             let error = ClusterIdentity::of_event(&event, None).unwrap_err();
-            assert!(
-                error
-                    .to_string()
-                    .starts_with("configure the cluster identity"),
-                "{error}"
-            );
+            assert!(error.to_string().starts_with("configure the cluster identity"), "{error}");
         }
     }
 }

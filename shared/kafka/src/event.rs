@@ -107,20 +107,13 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Entries<V> {
 
 fn groups<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RecordGroup>, D::Error> {
     let entries = deserializer.deserialize_any(Entries::<Option<Vec<EventRecord>>>(PhantomData))?;
-    let group = |(name, records): (String, Option<_>)| RecordGroup {
-        name,
-        records: records.unwrap_or_default(),
-    };
+    let group = |(name, records): (String, Option<_>)| RecordGroup { name, records: records.unwrap_or_default() };
     Ok(entries.into_iter().map(group).collect())
 }
 
 fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Vec<u8>)>, D::Error> {
     let objects: Option<Vec<HeaderObject>> = Option::deserialize(deserializer)?;
-    Ok(objects
-        .unwrap_or_default()
-        .into_iter()
-        .flat_map(|object| object.0)
-        .collect())
+    Ok(objects.unwrap_or_default().into_iter().flat_map(|object| object.0).collect())
 }
 
 /// One element of `headers`: `{"name": [byte, ...]}`.
@@ -129,9 +122,8 @@ struct HeaderObject(Vec<(String, Vec<u8>)>);
 impl<'de> Deserialize<'de> for HeaderObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = deserializer.deserialize_any(Entries::<Option<HeaderBytes>>(PhantomData))?;
-        let header = |(name, bytes): (String, Option<HeaderBytes>)| {
-            (name, bytes.map(|bytes| bytes.0).unwrap_or_default())
-        };
+        let header =
+            |(name, bytes): (String, Option<HeaderBytes>)| (name, bytes.map(|bytes| bytes.0).unwrap_or_default());
         Ok(Self(entries.into_iter().map(header).collect()))
     }
 }
@@ -158,9 +150,7 @@ impl<'de> Visitor<'de> for HeaderBytesVisitor {
         let mut bytes = Vec::with_capacity(items.size_hint().unwrap_or(0));
         while let Some(number) = items.next_element::<i64>()? {
             bytes.push(byte(number).ok_or_else(|| {
-                A::Error::custom(format_args!(
-                    "header: expected a byte from -128 to 255, found {number}"
-                ))
+                A::Error::custom(format_args!("header: expected a byte from -128 to 255, found {number}"))
             })?);
         }
         Ok(bytes)
@@ -174,10 +164,7 @@ fn byte(number: i64) -> Option<u8> {
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(
-        untagged,
-        expecting = "expected a timestamp in whole milliseconds, found another value"
-    )]
+    #[serde(untagged, expecting = "expected a timestamp in whole milliseconds, found another value")]
     enum Milliseconds {
         Number(i64),
         Text(String),
@@ -186,11 +173,10 @@ fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64
         None => Ok(None),
         Some(Milliseconds::Number(number)) => Ok(Some(number)),
         // `aws_lambda_events` writes timestamps as text when it serialises an event.
-        Some(Milliseconds::Text(text)) => text.parse().map(Some).map_err(|_| {
-            D::Error::custom(format_args!(
-                "timestamp: expected whole milliseconds, found `{text}`"
-            ))
-        }),
+        Some(Milliseconds::Text(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| D::Error::custom(format_args!("timestamp: expected whole milliseconds, found `{text}`"))),
     }
 }
 
@@ -222,52 +208,30 @@ mod tests {
     #[test]
     fn every_millisecond_of_a_timestamp_is_kept() {
         for ms in (1_595_035_749_700..1_595_035_750_700).chain([-1, 0, -1500]) {
-            assert_eq!(
-                record(&format!(r#"{{"timestamp":{ms}}}"#)).timestamp,
-                Some(ms)
-            );
-            assert_eq!(
-                record(&format!(r#"{{"timestamp":"{ms}"}}"#)).timestamp,
-                Some(ms)
-            );
+            assert_eq!(record(&format!(r#"{{"timestamp":{ms}}}"#)).timestamp, Some(ms));
+            assert_eq!(record(&format!(r#"{{"timestamp":"{ms}"}}"#)).timestamp, Some(ms));
         }
     }
 
     #[test]
     fn a_timestamp_that_is_no_whole_number_is_refused_without_panic() {
-        for value in [
-            "1.5",
-            "\"noon\"",
-            "[]",
-            "true",
-            "1e400",
-            "99999999999999999999",
-        ] {
+        for value in ["1.5", "\"noon\"", "[]", "true", "1e400", "99999999999999999999"] {
             let json = format!(r#"{{"timestamp":{value}}}"#);
-            assert!(
-                serde_json::from_str::<EventRecord>(&json).is_err(),
-                "{value}"
-            );
+            assert!(serde_json::from_str::<EventRecord>(&json).is_err(), "{value}");
         }
     }
 
     #[test]
     fn header_bytes_may_be_signed_or_unsigned() {
         let read = record(r#"{"headers":[{"a":[-128,-1,0,127,128,255]}]}"#);
-        assert_eq!(
-            read.headers,
-            [("a".to_owned(), vec![128, 255, 0, 127, 128, 255])]
-        );
+        assert_eq!(read.headers, [("a".to_owned(), vec![128, 255, 0, 127, 128, 255])]);
     }
 
     #[test]
     fn repeated_header_names_keep_their_order_however_they_are_grouped() {
         let read = record(r#"{"headers":[{"a":[1]},{"b":null,"a":[2]},{},{"a":[]}]}"#);
         let expected = [("a", vec![1]), ("b", vec![]), ("a", vec![2]), ("a", vec![])];
-        assert_eq!(
-            read.headers,
-            expected.map(|(name, bytes)| (name.to_owned(), bytes))
-        );
+        assert_eq!(read.headers, expected.map(|(name, bytes)| (name.to_owned(), bytes)));
     }
 
     #[test]
@@ -279,32 +243,18 @@ mod tests {
 
     #[test]
     fn groups_of_equal_name_are_all_kept() {
-        let event = KafkaEvent::from_json(
-            br#"{"records":{"t-0":[{"offset":1}],"t-0":[{"offset":2}],"t-1":null},"more":{}}"#,
-        )
-        .unwrap();
-        let sizes: Vec<_> = event
-            .records
-            .iter()
-            .map(|group| group.records.len())
-            .collect();
+        let event =
+            KafkaEvent::from_json(br#"{"records":{"t-0":[{"offset":1}],"t-0":[{"offset":2}],"t-1":null},"more":{}}"#)
+                .unwrap();
+        let sizes: Vec<_> = event.records.iter().map(|group| group.records.len()).collect();
         assert_eq!(sizes, [1, 1, 0]);
     }
 
     #[test]
     fn what_is_no_event_is_refused_with_the_remedy() {
-        for json in [
-            "",
-            "[]x",
-            "{\"records\":[1]}",
-            "{\"records\":{\"t-0\":{}}}",
-            "7",
-        ] {
+        for json in ["", "[]x", "{\"records\":[1]}", "{\"records\":{\"t-0\":{}}}", "7"] {
             let error = KafkaEvent::from_json(json.as_bytes()).unwrap_err();
-            assert!(
-                error.to_string().contains("event source mapping"),
-                "{json}: {error}"
-            );
+            assert!(error.to_string().contains("event source mapping"), "{json}: {error}");
         }
     }
 }

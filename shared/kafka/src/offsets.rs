@@ -54,9 +54,7 @@ impl OffsetRange {
     /// A range from two offsets, checked here once so that nothing below takes two bare integers.
     pub fn try_new(first: i64, last: i64) -> Result<Self, OffsetRangeError> {
         if first < 0 || last < first {
-            return Err(OffsetRangeError {
-                found: format!("{first}-{last}"),
-            });
+            return Err(OffsetRangeError { found: format!("{first}-{last}") });
         }
         Ok(Self { first, last })
     }
@@ -87,9 +85,7 @@ impl FromStr for OffsetRange {
     type Err = OffsetRangeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || OffsetRangeError {
-            found: text.to_owned(),
-        };
+        let error = || OffsetRangeError { found: text.to_owned() };
         let (first, last) = text.split_once('-').ok_or_else(error)?;
         let first = first.parse().map_err(|_| error())?;
         let last = last.parse().map_err(|_| error())?;

@@ -36,16 +36,12 @@ impl Payload {
     fn from_base64(text: &str) -> Self {
         match STANDARD.decode(text) {
             Ok(bytes) => Self::Bytes(bytes.into()),
-            Err(error) => Self::Invalid {
-                reason: format!("expected base64, found other text: {error}"),
-            },
+            Err(error) => Self::Invalid { reason: format!("expected base64, found other text: {error}") },
         }
     }
 
     fn unexpected(found: &str) -> Self {
-        Self::Invalid {
-            reason: format!("expected base64 text or null, found {found}"),
-        }
+        Self::Invalid { reason: format!("expected base64 text or null, found {found}") }
     }
 }
 
@@ -127,13 +123,8 @@ mod tests {
             ("[[1],{}]", "an array"),
             ("{\"a\":{\"b\":1}}", "an object"),
         ] {
-            let Payload::Invalid { reason } = parse(json) else {
-                panic!("{json} was taken")
-            };
-            assert!(
-                reason.contains(&format!("found {found}")),
-                "{json}: {reason}"
-            );
+            let Payload::Invalid { reason } = parse(json) else { panic!("{json} was taken") };
+            assert!(reason.contains(&format!("found {found}")), "{json}: {reason}");
         }
     }
 }

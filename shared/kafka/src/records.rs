@@ -38,10 +38,7 @@ pub struct PartitionRecords {
 /// [`EventError::OtherSource`] if the event names a source that is not Kafka;
 /// [`EventError::Place`] if a record has no topic, or its partition or offset is missing or
 /// negative: its place is unknown, so no later one can be trusted.
-pub fn records_by_partition(
-    event: KafkaEvent,
-    cluster: &ClusterIdentity,
-) -> Result<Vec<PartitionRecords>, EventError> {
+pub fn records_by_partition(event: KafkaEvent, cluster: &ClusterIdentity) -> Result<Vec<PartitionRecords>, EventError> {
     check_source(event.event_source)?;
     let mut by_place: BTreeMap<(String, i32), Vec<Record>> = BTreeMap::new();
     for group in event.records {
@@ -51,21 +48,13 @@ pub fn records_by_partition(
             by_place.entry((topic, partition)).or_default().push(record);
         }
     }
-    let partitions = by_place
-        .into_iter()
-        .map(|((topic, partition), mut records)| {
-            // Stable, so that of two records with one offset the first of the event stays.
-            records.sort_by_key(|record| record.offset);
-            records.dedup_by_key(|record| record.offset);
-            let source = Source {
-                cluster: cluster.as_str().to_owned(),
-                topic,
-            };
-            PartitionRecords {
-                partition: SourcePartition { source, partition },
-                records,
-            }
-        });
+    let partitions = by_place.into_iter().map(|((topic, partition), mut records)| {
+        // Stable, so that of two records with one offset the first of the event stays.
+        records.sort_by_key(|record| record.offset);
+        records.dedup_by_key(|record| record.offset);
+        let source = Source { cluster: cluster.as_str().to_owned(), topic };
+        PartitionRecords { partition: SourcePartition { source, partition }, records }
+    });
     Ok(partitions.collect())
 }
 
@@ -88,21 +77,14 @@ struct Fault {
 impl Fault {
     fn at(self, group: &str, index: usize) -> EventError {
         let Self { expected, found } = self;
-        EventError::Place {
-            group: group.to_owned(),
-            index,
-            expected,
-            found,
-        }
+        EventError::Place { group: group.to_owned(), index, expected, found }
     }
 }
 
 fn placed(record: EventRecord) -> Result<(String, i32, Record), Fault> {
     let topic = record.topic.filter(|topic| !topic.is_empty());
     let topic = topic.ok_or_else(|| fault("a `topic`", None))?;
-    let partition = record
-        .partition
-        .and_then(|partition| i32::try_from(partition).ok());
+    let partition = record.partition.and_then(|partition| i32::try_from(partition).ok());
     let partition = partition
         .filter(|partition| *partition >= 0)
         .ok_or_else(|| fault("a `partition` from 0 to 2147483647", record.partition))?;
@@ -120,10 +102,7 @@ fn placed(record: EventRecord) -> Result<(String, i32, Record), Fault> {
 }
 
 fn fault(expected: &'static str, found: Option<i64>) -> Fault {
-    Fault {
-        expected,
-        found: found.map_or_else(|| "none".to_owned(), |found| found.to_string()),
-    }
+    Fault { expected, found: found.map_or_else(|| "none".to_owned(), |found| found.to_string()) }
 }
 
 #[cfg(test)]
@@ -137,9 +116,7 @@ mod tests {
     }
 
     fn record(topic: &str, partition: i64, offset: i64, value: &str) -> String {
-        format!(
-            r#"{{"topic":"{topic}","partition":{partition},"offset":{offset},"value":"{value}"}}"#
-        )
+        format!(r#"{{"topic":"{topic}","partition":{partition},"offset":{offset},"value":"{value}"}}"#)
     }
 
     #[test]
@@ -161,14 +138,7 @@ mod tests {
             })
             .collect();
         let place = |partition, topic| format!("partition {partition} of `{topic}` of cluster `c`");
-        assert_eq!(
-            found,
-            [
-                (place(2, "a"), vec![0]),
-                (place(10, "a"), vec![1]),
-                (place(0, "b"), vec![3, 5, 9])
-            ]
-        );
+        assert_eq!(found, [(place(2, "a"), vec![0]), (place(10, "a"), vec![1]), (place(0, "b"), vec![3, 5, 9])]);
     }
 
     #[test]
@@ -180,24 +150,13 @@ mod tests {
             record("t", 0, 4, "bm90"),
         );
         let records = parse(&json).unwrap().remove(0).records;
-        assert_eq!(
-            records
-                .iter()
-                .map(|record| record.offset)
-                .collect::<Vec<_>>(),
-            [3, 4]
-        );
+        assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [3, 4]);
         assert_eq!(records[1].value.as_bytes(), Some(b"first".as_slice()));
     }
 
     #[test]
     fn an_event_without_records_gives_none() {
-        for json in [
-            "{}",
-            r#"{"records":{}}"#,
-            r#"{"records":null}"#,
-            r#"{"records":{"t-0":[]}}"#,
-        ] {
+        for json in ["{}", r#"{"records":{}}"#, r#"{"records":null}"#, r#"{"records":{"t-0":[]}}"#] {
             assert_eq!(parse(json).unwrap(), [], "{json}");
         }
     }
@@ -205,19 +164,12 @@ mod tests {
     #[test]
     fn a_record_without_a_timestamp_has_kafkas_unknown_one() {
         let json = format!(r#"{{"records":{{"t-0":[{}]}}}}"#, record("t", 0, 0, ""));
-        assert_eq!(
-            parse(&json).unwrap()[0].records[0].timestamp_ms,
-            TIMESTAMP_MS_UNKNOWN
-        );
+        assert_eq!(parse(&json).unwrap()[0].records[0].timestamp_ms, TIMESTAMP_MS_UNKNOWN);
     }
 
     #[test]
     fn one_value_that_is_no_base64_leaves_the_others_readable() {
-        let json = format!(
-            r#"{{"records":{{"t-0":[{},{}]}}}}"#,
-            record("t", 0, 0, "%%%"),
-            record("t", 0, 1, "b2s="),
-        );
+        let json = format!(r#"{{"records":{{"t-0":[{},{}]}}}}"#, record("t", 0, 0, "%%%"), record("t", 0, 1, "b2s="),);
         let records = parse(&json).unwrap().remove(0).records;
         assert!(matches!(records[0].value, Payload::Invalid { .. }));
         assert_eq!(records[1].value.as_bytes(), Some(b"ok".as_slice()));
@@ -227,24 +179,12 @@ mod tests {
     fn a_record_whose_place_is_unknown_is_named_by_group_and_index() {
         let good = record("t", 0, 0, "");
         for (bad, expected) in [
-            (
-                r#"{"partition":0,"offset":0}"#.to_owned(),
-                "expected a `topic`, found none",
-            ),
+            (r#"{"partition":0,"offset":0}"#.to_owned(), "expected a `topic`, found none"),
             (record("", 0, 0, ""), "expected a `topic`, found none"),
-            (
-                record("t", -1, 0, ""),
-                "expected a `partition` from 0 to 2147483647, found -1",
-            ),
+            (record("t", -1, 0, ""), "expected a `partition` from 0 to 2147483647, found -1"),
             (record("t", 1 << 31, 0, ""), "2147483647, found 2147483648"),
-            (
-                record("t", 0, -5, ""),
-                "expected an `offset` of 0 or greater, found -5",
-            ),
-            (
-                r#"{"topic":"t","partition":0}"#.to_owned(),
-                "0 or greater, found none",
-            ),
+            (record("t", 0, -5, ""), "expected an `offset` of 0 or greater, found -5"),
+            (r#"{"topic":"t","partition":0}"#.to_owned(), "0 or greater, found none"),
         ] {
             let json = format!(r#"{{"records":{{"t-0":[{good},{bad}]}}}}"#);
             let error = parse(&json).unwrap_err().to_string();
@@ -256,10 +196,7 @@ mod tests {
     #[test]
     fn an_event_of_another_source_is_refused_rather_than_taken_for_empty() {
         let error = parse(r#"{"eventSource":"aws:kinesis"}"#).unwrap_err();
-        assert!(
-            error.to_string().ends_with("found `aws:kinesis`"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("found `aws:kinesis`"), "{error}");
         assert!(parse(r#"{"eventSource":"aws:kafka"}"#).is_ok());
         assert!(parse(r#"{"eventSource":"SelfManagedKafka"}"#).is_ok());
     }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tributary_kafka::{
-    ClusterIdentity, EventBuilder, EventError, KafkaEvent, PartitionRecords, Payload, Record,
-    records_by_partition,
+    ClusterIdentity, EventBuilder, EventError, KafkaEvent, PartitionRecords, Payload, Record, records_by_partition,
 };
 
 fn payload() -> impl Strategy<Value = Payload> {
@@ -20,33 +19,24 @@ fn record() -> impl Strategy<Value = Record> {
     let timestamp_type = prop_oneof![Just(None), Just(Some("LOG_APPEND_TIME".to_owned()))];
     let headers = vec((".{0,3}", vec(any::<u8>(), 0..5)), 0..4);
     let timestamp_ms = prop_oneof![Just(-1), any::<i64>()];
-    (
-        0..=i64::MAX,
-        timestamp_ms,
-        timestamp_type,
-        payload(),
-        payload(),
-        headers,
+    (0..=i64::MAX, timestamp_ms, timestamp_type, payload(), payload(), headers).prop_map(
+        |(offset, timestamp_ms, timestamp_type, key, value, headers)| Record {
+            offset,
+            timestamp_ms,
+            timestamp_type,
+            key,
+            value,
+            headers,
+        },
     )
-        .prop_map(
-            |(offset, timestamp_ms, timestamp_type, key, value, headers)| Record {
-                offset,
-                timestamp_ms,
-                timestamp_type,
-                key,
-                value,
-                headers,
-            },
-        )
 }
 
 /// Records with their places. Few offsets, so that repeats occur.
 fn placed() -> impl Strategy<Value = Vec<(String, i32, Record)>> {
     let topic = prop_oneof![Just("orders".to_owned()), "[a-z0-9._\"\\-]{1,4}"];
     let offset = prop_oneof![0..20_i64, 0..=i64::MAX];
-    let one = (topic, 0..3_i32, offset, record()).prop_map(|(topic, partition, offset, record)| {
-        (topic, partition, Record { offset, ..record })
-    });
+    let one = (topic, 0..3_i32, offset, record())
+        .prop_map(|(topic, partition, offset, record)| (topic, partition, Record { offset, ..record }));
     vec(one, 0..30)
 }
 
@@ -55,9 +45,7 @@ fn expected(placed: &[(String, i32, Record)]) -> BTreeMap<(String, i32), BTreeMa
     let mut map: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     for (topic, partition, record) in placed {
         let records = map.entry((topic.clone(), *partition)).or_default();
-        records
-            .entry(record.offset)
-            .or_insert_with(|| record.clone());
+        records.entry(record.offset).or_insert_with(|| record.clone());
     }
     map
 }

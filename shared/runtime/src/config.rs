@@ -54,7 +54,8 @@ impl Environment {
     /// The process's own. Variables that are no Unicode are left out.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {
-        let unicode = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let unicode =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self { variables: unicode.collect() }
     }
 
@@ -81,7 +82,12 @@ impl Environment {
 
     /// The text of a setting; one that is set to nothing counts as not set.
     fn text(&self, setting: &Setting) -> Option<&str> {
-        self.variables.get(setting.name).map(|value| value.trim()).filter(|value| !value.is_empty()).or(setting.default).filter(|value| !value.is_empty())
+        self.variables
+            .get(setting.name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+            .or(setting.default)
+            .filter(|value| !value.is_empty())
     }
 
     /// A setting that must be there (or have a default).
@@ -104,9 +110,18 @@ impl Environment {
     }
 
     /// A setting read by a function of the caller's.
-    pub fn read<T>(&self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, ConfigError> {
+    pub fn read<T>(
+        &self,
+        setting: &Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.text(setting) else { return Ok(None) };
-        let invalid = |reason| ConfigError::Invalid { name: setting.name, values: setting.values, found: text.to_owned(), reason };
+        let invalid = |reason| ConfigError::Invalid {
+            name: setting.name,
+            values: setting.values,
+            found: text.to_owned(),
+            reason,
+        };
         parse(text).map(Some).map_err(invalid)
     }
 }
@@ -129,19 +144,26 @@ pub fn settings_table(settings: &[Setting]) -> String {
 mod tests {
     use super::*;
 
-    const PORT: Setting = Setting { name: "PORT", meaning: "where it listens", values: "a port, 0 to 65535", default: None };
+    const PORT: Setting =
+        Setting { name: "PORT", meaning: "where it listens", values: "a port, 0 to 65535", default: None };
     const PLACE: Setting = Setting { name: "PLACE", meaning: "where it is", values: "a name", default: Some("here") };
 
     #[test]
     fn a_missing_setting_says_what_it_takes() {
         let error = Environment::default().required::<u16>(&PORT).unwrap_err().to_string();
-        assert_eq!(error, "set environment variable `PORT` (where it listens): expected a port, 0 to 65535, found nothing");
+        assert_eq!(
+            error,
+            "set environment variable `PORT` (where it listens): expected a port, 0 to 65535, found nothing"
+        );
     }
 
     #[test]
     fn a_wrong_value_is_named_with_what_was_expected() {
         let error = Environment::of([("PORT", "70000")]).required::<u16>(&PORT).unwrap_err().to_string();
-        assert!(error.starts_with("correct environment variable `PORT`: expected a port, 0 to 65535, found `70000`"), "{error}");
+        assert!(
+            error.starts_with("correct environment variable `PORT`: expected a port, 0 to 65535, found `70000`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -153,8 +153,8 @@ impl Checkpoint {
         let mut next = Self { anchor: Some(anchor), progress: self.progress.clone() };
         for advance in advances {
             let before = self.progress(&advance.partition);
-            let timestamp_ms_max = before
-                .map_or(advance.timestamp_ms_max, |known| known.timestamp_ms_max.max(advance.timestamp_ms_max));
+            let timestamp_ms_max =
+                before.map_or(advance.timestamp_ms_max, |known| known.timestamp_ms_max.max(advance.timestamp_ms_max));
             let progress = PartitionProgress { next_offset: advance.range.next(), timestamp_ms_max };
             next.progress.insert(advance.partition.clone(), progress);
         }

@@ -165,9 +165,10 @@ impl<'a> Course<'a> {
         let own: Vec<(String, Bytes)> = attempt.own_files.iter().cloned().chain([metadata_file]).collect();
         let own_paths: Vec<String> = own.iter().map(|(path, _)| path.clone()).collect();
         let shared = std::mem::take(&mut self.shared_files);
-        let puts = shared.into_iter().chain(own).map(|(path, bytes)| async move {
-            base.file_io.new_output(&path)?.write(bytes).await
-        });
+        let puts = shared
+            .into_iter()
+            .chain(own)
+            .map(|(path, bytes)| async move { base.file_io.new_output(&path)?.write(bytes).await });
         if let Err(source) = try_join_all(puts).await {
             if !self.outcome_open {
                 self.delete(base, &own_paths).await;

@@ -69,7 +69,9 @@ pub enum TableError {
         source: iceberg::Error,
     },
     /// Metadata could not be built or read as Iceberg metadata.
-    #[error("check the table with another engine: {operation} for table `{table}`: expected valid table metadata, found: {source}")]
+    #[error(
+        "check the table with another engine: {operation} for table `{table}`: expected valid table metadata, found: {source}"
+    )]
     Metadata {
         /// What was being done.
         operation: &'static str,

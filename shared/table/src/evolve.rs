@@ -42,9 +42,14 @@ impl Table {
             let Some(field) = schema.as_struct().field_by_name(name) else {
                 return Err(self.column_error("correct the name", "a top-level column of that name", name));
             };
-            let partitioned = state.metadata().default_partition_spec().fields().iter().any(|part| part.source_id == field.id);
+            let partitioned =
+                state.metadata().default_partition_spec().fields().iter().any(|part| part.source_id == field.id);
             if partitioned || schema.identifier_field_ids().any(|id| id == field.id) {
-                return Err(self.column_error("change the partition spec or the identifier fields first", "a column nothing depends on", name));
+                return Err(self.column_error(
+                    "change the partition spec or the identifier fields first",
+                    "a column nothing depends on",
+                    name,
+                ));
             }
             let id = field.id;
             let fields = schema.as_struct().fields().iter().filter(|kept| kept.id != id).cloned().collect();
@@ -69,10 +74,10 @@ impl Table {
                 Some(progress) => checkpoint.set(partition.clone(), progress),
                 None => drop(checkpoint.forget(partition)),
             }
-            checkpoint.anchor = state.metadata().current_snapshot().map(|head| Anchor {
-                snapshot_id: head.snapshot_id(),
-                sequence_number: head.sequence_number(),
-            });
+            checkpoint.anchor = state
+                .metadata()
+                .current_snapshot()
+                .map(|head| Anchor { snapshot_id: head.snapshot_id(), sequence_number: head.sequence_number() });
             let property = HashMap::from([(CHECKPOINT_PROPERTY.to_owned(), checkpoint.to_property())]);
             builder.set_properties(property).map_err(blame.metadata("set the checkpoint"))
         })
@@ -86,7 +91,8 @@ impl Table {
         fields: Vec<NestedFieldRef>,
     ) -> Result<TableMetadataBuilder, TableError> {
         let blame = Blame(self.ident());
-        let schema = Schema::builder().with_fields(fields).with_identifier_field_ids(old.identifier_field_ids()).build();
+        let schema =
+            Schema::builder().with_fields(fields).with_identifier_field_ids(old.identifier_field_ids()).build();
         let schema = schema.map_err(blame.metadata("build the schema"))?;
         builder.add_current_schema(schema).map_err(blame.metadata("set the schema"))
     }

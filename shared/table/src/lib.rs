@@ -21,8 +21,12 @@ mod table;
 
 pub use append::{AppendRequest, Appended};
 pub use catalog::{Catalog, CatalogError, GlueCatalog, Pointer, SqliteCatalog, Swap};
-pub use checkpoint::{Advance, Anchor, CHECKPOINT_PROPERTY, Checkpoint, CheckpointFormatError, Cut, EpochError, PartitionProgress};
-pub use connect::{CatalogSettings, CatalogUri, CatalogUriError, Connection, TableNameError, connect, parse_table_name};
+pub use checkpoint::{
+    Advance, Anchor, CHECKPOINT_PROPERTY, Checkpoint, CheckpointFormatError, Cut, EpochError, PartitionProgress,
+};
+pub use connect::{
+    CatalogSettings, CatalogUri, CatalogUriError, Connection, TableNameError, connect, parse_table_name,
+};
 pub use data_files::{DataFileError, EncodedFile, EncodedFiles};
 pub use error::{Remedy, TableError};
 pub use lineage::{HistoryError, LINEAGE_PROPERTY, of_snapshot as lineage_of_snapshot};

@@ -81,9 +81,7 @@ pub(crate) fn reconciled(metadata: &TableMetadata, stored: Checkpoint) -> Result
     }
     match history.last() {
         // Sequence numbers only grow along a history: an older one lies before what is still known.
-        Some(oldest)
-            if oldest.parent_snapshot_id().is_some() && anchor.sequence_number < oldest.sequence_number() =>
-        {
+        Some(oldest) if oldest.parent_snapshot_id().is_some() && anchor.sequence_number < oldest.sequence_number() => {
             Ok(stored)
         }
         Some(oldest) => Err(error(format!(
@@ -132,8 +130,6 @@ fn undone(
 fn ancestors(metadata: &TableMetadata, from: Option<i64>) -> impl Iterator<Item = &SnapshotRef> {
     let bound = metadata.snapshots().len();
     let first = from.and_then(|id| metadata.snapshot_by_id(id));
-    std::iter::successors(first, |snapshot| {
-        snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id))
-    })
-    .take(bound)
+    std::iter::successors(first, |snapshot| snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id)))
+        .take(bound)
 }

@@ -28,7 +28,8 @@ impl NewMetadata {
     pub(crate) fn build(builder: TableMetadataBuilder, current: &str) -> Result<Self> {
         let built = builder.build()?;
         let metadata = built.metadata;
-        let wanted = metadata.properties().get(DELETE_AFTER_COMMIT).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let wanted =
+            metadata.properties().get(DELETE_AFTER_COMMIT).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let expired = match wanted {
             true => built.expired_metadata_logs.into_iter().map(|log| log.metadata_file).collect(),
             false => Vec::new(),
@@ -57,7 +58,9 @@ impl NewMetadata {
 
 /// Reads metadata.json bytes, gzip-compressed or not (told by gzip's magic number, as names vary between writers).
 pub(crate) fn parse(bytes: &[u8]) -> Result<TableMetadata> {
-    let invalid = |error: serde_json::Error| Error::new(ErrorKind::DataInvalid, "expected table metadata as JSON").with_source(error);
+    let invalid = |error: serde_json::Error| {
+        Error::new(ErrorKind::DataInvalid, "expected table metadata as JSON").with_source(error)
+    };
     match bytes {
         [0x1F, 0x8B, ..] => {
             let mut json = Vec::new();

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot, SnapshotRef,
-    Summary, TableMetadata,
+    FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot,
+    SnapshotRef, Summary, TableMetadata,
 };
 use iceberg::{Error, ErrorKind, Result};
 use uuid::Uuid;
@@ -61,15 +61,17 @@ impl AppendPlan {
     }
 
     /// This append on top of `base`. The manifest stands; only the list and the metadata are new.
-    pub(crate) async fn propose(&self, base: &TableState, advances: &[Advance], attempt: u32, now_ms: i64) -> Result<Proposal> {
+    pub(crate) async fn propose(
+        &self,
+        base: &TableState,
+        advances: &[Advance],
+        attempt: u32,
+        now_ms: i64,
+    ) -> Result<Proposal> {
         let metadata = &base.metadata;
         let sequence_number = metadata.next_sequence_number();
-        let path = format!(
-            "{}/snap-{}-{attempt}-{}.avro",
-            metadata_file::folder(metadata),
-            self.snapshot_id,
-            self.commit_id
-        );
+        let path =
+            format!("{}/snap-{}-{attempt}-{}.avro", metadata_file::folder(metadata), self.snapshot_id, self.commit_id);
         let mut entries: Vec<ManifestFile> = base.manifests.iter().cloned().collect();
         // Newest first, as Java writes the list: readers that want recent rows open fewer manifests.
         entries.splice(0..0, self.manifest.iter().map(|(manifest, _)| manifest.clone()));
@@ -85,7 +87,9 @@ impl AppendPlan {
             .with_schema_id(metadata.current_schema_id())
             .with_summary(self.summary(base, advances));
         let snapshot = match next_row_id {
-            Some(next) => snapshot.with_row_range(metadata.next_row_id(), next.saturating_sub(metadata.next_row_id())).build(),
+            Some(next) => {
+                snapshot.with_row_range(metadata.next_row_id(), next.saturating_sub(metadata.next_row_id())).build()
+            }
             None => snapshot.build(),
         };
         let builder = TableMetadata::clone(metadata)
@@ -98,8 +102,12 @@ impl AppendPlan {
     }
 
     fn summary(&self, base: &TableState, advances: &[Advance]) -> Summary {
-        let mut entries: HashMap<String, String> =
-            self.added.iter().filter(|(_, value)| **value > 0).map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
+        let mut entries: HashMap<String, String> = self
+            .added
+            .iter()
+            .filter(|(_, value)| **value > 0)
+            .map(|(name, value)| ((*name).to_owned(), value.to_string()))
+            .collect();
         for (total, added) in [
             ("total-data-files", "added-data-files"),
             ("total-records", "added-records"),
@@ -142,12 +150,23 @@ fn unused_snapshot_id(metadata: &TableMetadata) -> Result<i64> {
             return Ok(id);
         }
     }
-    Err(Error::new(ErrorKind::Unexpected, format!("expected an unused snapshot id within {DRAWS_MAX} draws, found none")))
+    Err(Error::new(
+        ErrorKind::Unexpected,
+        format!("expected an unused snapshot id within {DRAWS_MAX} draws, found none"),
+    ))
 }
 
-async fn manifest(metadata: &TableMetadata, files: &EncodedFiles, snapshot_id: i64, commit_id: Uuid) -> Result<(ManifestFile, Bytes)> {
+async fn manifest(
+    metadata: &TableMetadata,
+    files: &EncodedFiles,
+    snapshot_id: i64,
+    commit_id: Uuid,
+) -> Result<(ManifestFile, Bytes)> {
     let spec = metadata.partition_spec_by_id(files.partition_spec_id).ok_or_else(|| {
-        Error::new(ErrorKind::DataInvalid, format!("expected partition spec {} in the metadata, found none", files.partition_spec_id))
+        Error::new(
+            ErrorKind::DataInvalid,
+            format!("expected partition spec {} in the metadata, found none", files.partition_spec_id),
+        )
     })?;
     let captured = Captured::default();
     let path = format!("{}/{commit_id}-m0.avro", metadata_file::folder(metadata));
@@ -180,7 +199,9 @@ async fn manifest_list(
     let mut writer = match metadata.format_version() {
         FormatVersion::V1 => ManifestListWriter::v1(output, snapshot_id, parent),
         FormatVersion::V2 => ManifestListWriter::v2(output, snapshot_id, parent, sequence_number),
-        FormatVersion::V3 => ManifestListWriter::v3(output, snapshot_id, parent, sequence_number, Some(metadata.next_row_id())),
+        FormatVersion::V3 => {
+            ManifestListWriter::v3(output, snapshot_id, parent, sequence_number, Some(metadata.next_row_id()))
+        }
     };
     writer.add_manifests(entries.into_iter())?;
     let next_row_id = writer.next_row_id();

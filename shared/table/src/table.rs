@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 use iceberg::TableIdent;
-use iceberg::spec::{FormatVersion, ManifestFile, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
+use iceberg::spec::{
+    FormatVersion, ManifestFile, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec,
+};
 use tokio::time::Instant;
 use tributary_kafka::PartitionRecords;
 
@@ -129,7 +131,8 @@ impl Table {
             FormatVersion::V2,
             definition.properties,
         );
-        let metadata = built.and_then(TableMetadataBuilder::build).map_err(blame.metadata("build the metadata"))?.metadata;
+        let metadata =
+            built.and_then(TableMetadataBuilder::build).map_err(blame.metadata("build the metadata"))?.metadata;
         let first = NewMetadata::first(metadata).map_err(blame.metadata("build the metadata"))?;
         let file_io = self.store.file_io(&first.location)?;
         self.catalog.ensure_namespace(&self.ident).await?;

@@ -64,14 +64,7 @@ pub enum FaultMode {
 impl Fault {
     /// A fault that hits the next call of `operation`.
     pub fn once(operation: &str, mode: FaultMode) -> Self {
-        Self {
-            operation: operation.into(),
-            mode,
-            count: 1,
-            skip: 0,
-            delay_ms: 0,
-            matching: String::new(),
-        }
+        Self { operation: operation.into(), mode, count: 1, skip: 0, delay_ms: 0, matching: String::new() }
     }
 
     /// Hits `count` calls.
@@ -95,10 +88,7 @@ impl Fault {
     /// Hits only calls whose path or body has `text`.
     #[must_use]
     pub fn matching(self, text: &str) -> Self {
-        Self {
-            matching: text.into(),
-            ..self
-        }
+        Self { matching: text.into(), ..self }
     }
 }
 
@@ -138,16 +128,9 @@ impl AwsServer {
         }
         let process = Managed::spawn("aws_server.py", script("aws_server.py")?)?;
         let line = process.next_line(START_WAIT_MAX)?;
-        let ready: Ready = serde_json::from_str(&line).map_err(|error| {
-            process.failed(format!(
-                "expected its port as JSON, found `{line}`: {error}"
-            ))
-        })?;
-        Ok(Self {
-            endpoint: format!("http://127.0.0.1:{}", ready.port),
-            port: ready.port,
-            _process: process,
-        })
+        let ready: Ready = serde_json::from_str(&line)
+            .map_err(|error| process.failed(format!("expected its port as JSON, found `{line}`: {error}")))?;
+        Ok(Self { endpoint: format!("http://127.0.0.1:{}", ready.port), port: ready.port, _process: process })
     }
 
     /// `http://127.0.0.1:PORT`, of every service.
@@ -175,8 +158,7 @@ impl AwsServer {
     /// [`GroundError::Answer`] when the endpoint refuses.
     pub fn create_bucket(&self, name: &str) -> Result<(), GroundError> {
         let headers = [("Authorization", authorization("s3"))];
-        self.send("PUT", &format!("/{name}"), &headers, "")
-            .map(drop)
+        self.send("PUT", &format!("/{name}"), &headers, "").map(drop)
     }
 
     /// Makes a Glue database.
@@ -184,8 +166,7 @@ impl AwsServer {
     /// # Errors
     /// [`GroundError::Answer`] when the endpoint refuses.
     pub fn create_database(&self, name: &str) -> Result<(), GroundError> {
-        self.glue("CreateDatabase", &json!({"DatabaseInput": {"Name": name}}))
-            .map(drop)
+        self.glue("CreateDatabase", &json!({"DatabaseInput": {"Name": name}})).map(drop)
     }
 
     /// Calls a Glue operation with a request in the JSON of its API, and returns the answer.
@@ -199,11 +180,7 @@ impl AwsServer {
             ("Content-Type", "application/x-amz-json-1.1".to_owned()),
         ];
         let answer = self.send("POST", "/", &headers, &request.to_string())?;
-        if answer.is_empty() {
-            Ok(Value::Null)
-        } else {
-            parsed(operation, &answer)
-        }
+        if answer.is_empty() { Ok(Value::Null) } else { parsed(operation, &answer) }
     }
 
     /// The objects of `bucket` whose key begins with `prefix`, by key.
@@ -213,11 +190,7 @@ impl AwsServer {
     /// # Errors
     /// [`GroundError::Answer`] when there is no such bucket.
     pub fn objects(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredObject>, GroundError> {
-        self.control(
-            "GET",
-            &format!("objects?bucket={bucket}&prefix={prefix}"),
-            "",
-        )
+        self.control("GET", &format!("objects?bucket={bucket}&prefix={prefix}"), "")
     }
 
     /// Arms `fault`, behind those armed before.
@@ -272,35 +245,14 @@ impl AwsServer {
         Ok(())
     }
 
-    fn control<T: for<'de> Deserialize<'de>>(
-        &self,
-        method: &str,
-        what: &str,
-        body: &str,
-    ) -> Result<T, GroundError> {
+    fn control<T: for<'de> Deserialize<'de>>(&self, method: &str, what: &str, body: &str) -> Result<T, GroundError> {
         let answer = self.send(method, &format!("/_tributary/{what}"), &[], body)?;
         parsed(what, &answer)
     }
 
-    fn send(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, String)],
-        body: &str,
-    ) -> Result<String, GroundError> {
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        Request {
-            port: self.port,
-            method,
-            target,
-            headers: &headers,
-            body,
-        }
-        .send()
+    fn send(&self, method: &str, target: &str, headers: &[(&str, String)], body: &str) -> Result<String, GroundError> {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Request { port: self.port, method, target, headers: &headers, body }.send()
     }
 }
 

@@ -88,7 +88,9 @@ impl Catalog for FaultyCatalog {
             SwapFault::Conflict => Ok(Swap::Conflict),
             SwapFault::LostRequest => Ok(lost()),
             SwapFault::LostReply => self.inner.swap(table, base, metadata_location, metadata).await.map(|_| lost()),
-            SwapFault::FalseConflict => self.inner.swap(table, base, metadata_location, metadata).await.map(|_| Swap::Conflict),
+            SwapFault::FalseConflict => {
+                self.inner.swap(table, base, metadata_location, metadata).await.map(|_| Swap::Conflict)
+            }
             SwapFault::Refuse => Err(CatalogError::Refused {
                 operation: "swap",
                 table: table.to_string(),
@@ -98,7 +100,12 @@ impl Catalog for FaultyCatalog {
         }
     }
 
-    async fn create(&self, table: &TableIdent, metadata_location: &str, metadata: &TableMetadata) -> Result<(), CatalogError> {
+    async fn create(
+        &self,
+        table: &TableIdent,
+        metadata_location: &str,
+        metadata: &TableMetadata,
+    ) -> Result<(), CatalogError> {
         self.inner.create(table, metadata_location, metadata).await
     }
 

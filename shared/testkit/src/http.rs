@@ -26,15 +26,10 @@ impl Request<'_> {
     /// Every status but 200 is an error that quotes the body.
     pub(crate) fn send(&self) -> Result<String, GroundError> {
         let answer = self.exchange().map_err(GroundError::io(self.line()))?;
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .ok_or_else(|| self.unexpected("a whole answer", &answer))?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| self.unexpected("a whole answer", &answer))?;
         match head.split(' ').nth(1) {
             Some("200") => Ok(body.to_owned()),
-            status => Err(self.unexpected(
-                "status 200",
-                &format!("{}: {body}", status.unwrap_or("none")),
-            )),
+            status => Err(self.unexpected("status 200", &format!("{}: {body}", status.unwrap_or("none")))),
         }
     }
 
@@ -60,17 +55,10 @@ impl Request<'_> {
     }
 
     fn line(&self) -> String {
-        format!(
-            "{} http://127.0.0.1:{}{}",
-            self.method, self.port, self.target
-        )
+        format!("{} http://127.0.0.1:{}{}", self.method, self.port, self.target)
     }
 
     fn unexpected(&self, expected: &str, found: &str) -> GroundError {
-        GroundError::Answer {
-            request: self.line(),
-            expected: expected.into(),
-            found: found.into(),
-        }
+        GroundError::Answer { request: self.line(), expected: expected.into(), found: found.into() }
     }
 }

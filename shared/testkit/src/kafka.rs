@@ -26,12 +26,7 @@ const TOPIC_WAIT_MAX: Duration = Duration::from_secs(30);
 /// What the broker writes to its log once clients may come.
 const READY: &str = "Kafka Server started";
 /// Short start before long run: no second compiler, one thread of garbage collection.
-const JAVA_OPTIONS: [&str; 4] = [
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Xshare:auto",
-];
+const JAVA_OPTIONS: [&str; 4] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
 
 /// A running broker with one listener, PLAINTEXT. It makes no topic by itself. It ends, and its data goes, when this is dropped.
 #[derive(Debug)]
@@ -95,12 +90,8 @@ impl KafkaBroker {
     /// [`GroundError::Answer`] when the broker refuses, for instance because the topic exists.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<(), GroundError> {
         // On a thread of its own: the caller may be inside a runtime already, where another can't be entered.
-        thread::scope(|scope| {
-            scope
-                .spawn(|| self.create_topic_here(name, partitions))
-                .join()
-        })
-        .unwrap_or_else(|_| Err(refused(name, "a panic in the admin client")))
+        thread::scope(|scope| scope.spawn(|| self.create_topic_here(name, partitions)).join())
+            .unwrap_or_else(|_| Err(refused(name, "a panic in the admin client")))
     }
 
     fn create_topic_here(&self, name: &str, partitions: i32) -> Result<(), GroundError> {
@@ -114,9 +105,8 @@ impl KafkaBroker {
             .map_err(|error| refused(name, error))?;
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let options = AdminOptions::new().operation_timeout(Some(TOPIC_WAIT_MAX));
-        let results = runtime
-            .block_on(admin.create_topics([&topic], &options))
-            .map_err(|error| refused(name, error))?;
+        let results =
+            runtime.block_on(admin.create_topics([&topic], &options)).map_err(|error| refused(name, error))?;
         for result in results {
             result.map_err(|(_, code)| refused(name, code))?;
         }
@@ -124,10 +114,8 @@ impl KafkaBroker {
     }
 
     fn start_once() -> Result<Self, GroundError> {
-        let jars =
-            existing(tools_dir()?.join("kafka.done")).and(existing(tools_dir()?.join("kafka")))?;
-        let scratch =
-            tempfile::tempdir().map_err(GroundError::io("make a folder for the broker"))?;
+        let jars = existing(tools_dir()?.join("kafka.done")).and(existing(tools_dir()?.join("kafka")))?;
+        let scratch = tempfile::tempdir().map_err(GroundError::io("make a folder for the broker"))?;
         let [port, controller_port] = free_ports()?;
         let cluster_id = new_cluster_id();
         let settings = scratch.path().join("server.properties");
@@ -135,20 +123,12 @@ impl KafkaBroker {
             .map_err(GroundError::io(format!("write {}", settings.display())))?;
         format_storage(&jars, &settings, &cluster_id)?;
         let mut command = script("run_child.py")?;
-        command
-            .arg(scratch.path())
-            .arg("java")
-            .args(java_arguments(&jars, "kafka.Kafka"))
-            .arg(&settings);
+        command.arg(scratch.path()).arg("java").args(java_arguments(&jars, "kafka.Kafka")).arg(&settings);
         let mut process = Managed::spawn("kafka", command)?;
         // From here on `run_child.py` removes it, also when this process is killed.
         let _removed_by_the_child = scratch.keep();
         wait_until_ready(&mut process)?;
-        Ok(Self {
-            bootstrap: format!("127.0.0.1:{port}"),
-            cluster_id,
-            _process: process,
-        })
+        Ok(Self { bootstrap: format!("127.0.0.1:{port}"), cluster_id, _process: process })
     }
 }
 
@@ -171,10 +151,7 @@ fn new_cluster_id() -> String {
 fn free_ports() -> Result<[u16; 2], GroundError> {
     let find = || -> std::io::Result<[u16; 2]> {
         // Both are held until both are known, so that they differ.
-        let (first, second) = (
-            TcpListener::bind(("127.0.0.1", 0))?,
-            TcpListener::bind(("127.0.0.1", 0))?,
-        );
+        let (first, second) = (TcpListener::bind(("127.0.0.1", 0))?, TcpListener::bind(("127.0.0.1", 0))?);
         Ok([first.local_addr()?.port(), second.local_addr()?.port()])
     };
     find().map_err(GroundError::io("find a free port"))
@@ -185,24 +162,12 @@ fn properties(port: u16, controller_port: u16, scratch: &Path) -> String {
     let settings = [
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", "1".to_owned()),
-        (
-            "controller.quorum.voters",
-            format!("1@127.0.0.1:{controller_port}"),
-        ),
-        (
-            "listeners",
-            format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
-        ),
-        (
-            "advertised.listeners",
-            format!("PLAINTEXT://127.0.0.1:{port}"),
-        ),
+        ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
+        ("listeners", format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}")),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
-        (
-            "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
-        ),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
         ("log.dirs", scratch.join("data").display().to_string()),
         // A topic that a test forgot to make must be an error, not a new topic.
         ("auto.create.topics.enable", "false".to_owned()),
@@ -212,32 +177,19 @@ fn properties(port: u16, controller_port: u16, scratch: &Path) -> String {
         ("transaction.state.log.replication.factor", "1".to_owned()),
         ("transaction.state.log.num.partitions", "4".to_owned()),
         ("transaction.state.log.min.isr", "1".to_owned()),
-        (
-            "share.coordinator.state.topic.replication.factor",
-            "1".to_owned(),
-        ),
+        ("share.coordinator.state.topic.replication.factor", "1".to_owned()),
         ("share.coordinator.state.topic.min.isr", "1".to_owned()),
         // A group's first member need not wait for others.
         ("group.initial.rebalance.delay.ms", "0".to_owned()),
         // Records with timestamps long ago are test data, not old data.
         ("log.retention.hours", "-1".to_owned()),
     ];
-    settings
-        .map(|(name, value)| format!("{name}={value}\n"))
-        .concat()
+    settings.map(|(name, value)| format!("{name}={value}\n")).concat()
 }
 
 fn java_arguments(jars: &Path, main_class: &str) -> Vec<String> {
-    let class_path = [
-        "-cp".to_owned(),
-        jars.join("*").display().to_string(),
-        main_class.to_owned(),
-    ];
-    JAVA_OPTIONS
-        .map(str::to_owned)
-        .into_iter()
-        .chain(class_path)
-        .collect()
+    let class_path = ["-cp".to_owned(), jars.join("*").display().to_string(), main_class.to_owned()];
+    JAVA_OPTIONS.map(str::to_owned).into_iter().chain(class_path).collect()
 }
 
 /// Gives the empty data folder its cluster id, as KRaft asks before a first start.
@@ -266,10 +218,7 @@ fn wait_until_ready(process: &mut Managed) -> Result<(), GroundError> {
             return Err(process.failed(format!("ended before it was ready ({status})")));
         }
         if Instant::now() > until {
-            return Err(process.failed(format!(
-                "was not ready within {} s",
-                START_WAIT_MAX.as_secs()
-            )));
+            return Err(process.failed(format!("was not ready within {} s", START_WAIT_MAX.as_secs())));
         }
         thread::sleep(START_POLL);
     }

@@ -20,5 +20,7 @@ pub mod tools;
 pub use aws::AwsServer;
 pub use faults::{FaultyCatalog, SwapFault};
 pub use kafka::KafkaBroker;
-pub use readers::{IdCount, TableAt, TableRows, count_ids, inspect, read_both, read_where, read_with_duckdb, read_with_pyiceberg};
+pub use readers::{
+    IdCount, TableAt, TableRows, count_ids, inspect, read_both, read_where, read_with_duckdb, read_with_pyiceberg,
+};
 pub use tools::{GroundError, repo_root, tools_dir};

@@ -36,11 +36,8 @@ impl Managed {
     /// Starts `command`, which must end when its standard input closes.
     pub(crate) fn spawn(name: &'static str, mut command: Command) -> Result<Self, GroundError> {
         // Nameless from the start, so that no file stays when the test is killed.
-        let log =
-            tempfile::tempfile().map_err(GroundError::io(format!("make a log for `{name}`")))?;
-        let log_of_child = log
-            .try_clone()
-            .map_err(GroundError::io(format!("share the log of `{name}`")))?;
+        let log = tempfile::tempfile().map_err(GroundError::io(format!("make a log for `{name}`")))?;
+        let log_of_child = log.try_clone().map_err(GroundError::io(format!("share the log of `{name}`")))?;
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -49,21 +46,13 @@ impl Managed {
             .map_err(GroundError::io(format!("start `{name}`")))?;
         let stdin = child.stdin.take();
         let lines = Mutex::new(lines_of(child.stdout.take()));
-        Ok(Self {
-            name,
-            child,
-            stdin,
-            lines,
-            log,
-        })
+        Ok(Self { name, child, stdin, lines, log })
     }
 
     /// Writes `line` and a line end to the program's standard input.
     pub(crate) fn send_line(&mut self, line: &str) -> Result<(), GroundError> {
         let written = match self.stdin.as_mut() {
-            Some(stdin) => stdin
-                .write_all(format!("{line}\n").as_bytes())
-                .and_then(|()| stdin.flush()),
+            Some(stdin) => stdin.write_all(format!("{line}\n").as_bytes()).and_then(|()| stdin.flush()),
             None => return Err(self.failed("was ended already")),
         };
         written.map_err(|error| self.failed(format!("takes no more requests: {error}")))
@@ -73,18 +62,14 @@ impl Managed {
     pub(crate) fn next_line(&self, wait_max: Duration) -> Result<String, GroundError> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.recv_timeout(wait_max).map_err(|error| match error {
-            RecvTimeoutError::Timeout => {
-                self.failed(format!("did not answer within {} s", wait_max.as_secs()))
-            }
+            RecvTimeoutError::Timeout => self.failed(format!("did not answer within {} s", wait_max.as_secs())),
             RecvTimeoutError::Disconnected => self.failed("ended"),
         })
     }
 
     /// How the program ended, once it has.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, GroundError> {
-        self.child
-            .try_wait()
-            .map_err(GroundError::io(format!("look after `{}`", self.name)))
+        self.child.try_wait().map_err(GroundError::io(format!("look after `{}`", self.name)))
     }
 
     /// The last part of what the program wrote to its standard error.
@@ -101,11 +86,7 @@ impl Managed {
 
     /// The error that says `what` happened to this program, with the end of its log.
     pub(crate) fn failed(&self, what: impl Into<String>) -> GroundError {
-        GroundError::Process {
-            program: self.name,
-            what: what.into(),
-            log: self.log_tail(),
-        }
+        GroundError::Process { program: self.name, what: what.into(), log: self.log_tail() }
     }
 }
 
@@ -151,9 +132,7 @@ mod tests {
     fn sleeper() -> (Managed, String, tempfile::TempDir) {
         let scratch = tempfile::tempdir().unwrap();
         let mut command = tools::script("run_child.py").unwrap();
-        command
-            .arg(scratch.path())
-            .args(["sh", "-c", "echo $$; echo woken >&2; exec sleep 600"]);
+        command.arg(scratch.path()).args(["sh", "-c", "echo $$; echo woken >&2; exec sleep 600"]);
         let program = Managed::spawn("sleeper", command).unwrap();
         let pid = program.next_line(WAIT_MAX).unwrap();
         (program, pid, scratch)
@@ -187,13 +166,7 @@ mod tests {
     fn a_program_that_ended_too_early_is_reported_with_its_log() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo the reason >&2; exit 3"]);
-        let error = Managed::spawn("short", command)
-            .unwrap()
-            .next_line(WAIT_MAX)
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`short` ended; the end of its log:\nthe reason\n"
-        );
+        let error = Managed::spawn("short", command).unwrap().next_line(WAIT_MAX).unwrap_err();
+        assert_eq!(error.to_string(), "`short` ended; the end of its log:\nthe reason\n");
     }
 }

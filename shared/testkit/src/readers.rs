@@ -57,9 +57,7 @@ pub enum TableAt {
 impl fmt::Display for TableAt {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite {
-                catalog_db, table, ..
-            } => write!(out, "`{table}` of {}", catalog_db.display()),
+            Self::Sqlite { catalog_db, table, .. } => write!(out, "`{table}` of {}", catalog_db.display()),
             Self::Glue { endpoint, table } => write!(out, "`{table}` of Glue at {endpoint}"),
             Self::Metadata { location, .. } => write!(out, "the table at {location}"),
         }
@@ -94,11 +92,7 @@ pub struct IdCount {
 /// [`GroundError::Disagree`] when they don't; [`GroundError::Unreadable`] when one of them can't read the table.
 pub fn read_both(at: &TableAt) -> Result<TableRows, GroundError> {
     let by_pyiceberg = read_with_pyiceberg(at)?;
-    agree(
-        at,
-        (PYICEBERG, &by_pyiceberg),
-        (DUCKDB, &read_with_duckdb(at)?),
-    )?;
+    agree(at, (PYICEBERG, &by_pyiceberg), (DUCKDB, &read_with_duckdb(at)?))?;
     Ok(by_pyiceberg)
 }
 
@@ -127,21 +121,10 @@ pub fn read_with_duckdb(at: &TableAt) -> Result<TableRows, GroundError> {
 /// # Errors
 /// As [`read_both`].
 pub fn read_where(at: &TableAt, filter_sql: &str) -> Result<TableRows, GroundError> {
-    let expected: TableRows = ask(
-        at,
-        PYICEBERG,
-        json!({"op": "filtered_after", "filter": filter_sql}),
-    )?;
-    for (engine, named) in [
-        (PYICEBERG, "pyiceberg with a filter"),
-        (DUCKDB, "duckdb with a filter"),
-    ] {
+    let expected: TableRows = ask(at, PYICEBERG, json!({"op": "filtered_after", "filter": filter_sql}))?;
+    for (engine, named) in [(PYICEBERG, "pyiceberg with a filter"), (DUCKDB, "duckdb with a filter")] {
         let found = ask(at, engine, json!({"op": "where", "filter": filter_sql}))?;
-        agree(
-            at,
-            ("a full read filtered afterwards", &expected),
-            (named, &found),
-        )?;
+        agree(at, ("a full read filtered afterwards", &expected), (named, &found))?;
     }
     Ok(expected)
 }
@@ -157,12 +140,7 @@ pub fn count_ids(at: &TableAt, id_column: &str) -> Result<IdCount, GroundError> 
         return Ok(by_pyiceberg);
     }
     let difference = format!("{by_pyiceberg:?} and {by_duckdb:?}");
-    Err(GroundError::Disagree {
-        table: at.to_string(),
-        left: PYICEBERG,
-        right: DUCKDB,
-        difference,
-    })
+    Err(GroundError::Disagree { table: at.to_string(), left: PYICEBERG, right: DUCKDB, difference })
 }
 
 /// What PyIceberg sees of the table's metadata: `metadata_location`, `format_version`, `schema`, `properties`, `snapshots` (with
@@ -175,32 +153,17 @@ pub fn inspect(at: &TableAt) -> Result<Value, GroundError> {
     ask(at, PYICEBERG, json!({"op": "inspect"}))
 }
 
-fn agree(
-    at: &TableAt,
-    left: (&'static str, &TableRows),
-    right: (&'static str, &TableRows),
-) -> Result<(), GroundError> {
+fn agree(at: &TableAt, left: (&'static str, &TableRows), right: (&'static str, &TableRows)) -> Result<(), GroundError> {
     if left.1 == right.1 {
         return Ok(());
     }
     let difference = if left.1.columns == right.1.columns {
         let (only_left, only_right) = unmatched(&left.1.rows, &right.1.rows);
-        format!(
-            "{} has more: {}; {} has more: {}",
-            left.0,
-            shown(&only_left),
-            right.0,
-            shown(&only_right)
-        )
+        format!("{} has more: {}; {} has more: {}", left.0, shown(&only_left), right.0, shown(&only_right))
     } else {
         format!("columns {:?} and {:?}", left.1.columns, right.1.columns)
     };
-    Err(GroundError::Disagree {
-        table: at.to_string(),
-        left: left.0,
-        right: right.0,
-        difference,
-    })
+    Err(GroundError::Disagree { table: at.to_string(), left: left.0, right: right.0, difference })
 }
 
 /// The rows that one side has more often than the other.
@@ -217,11 +180,7 @@ fn unmatched<'a>(left: &'a [Value], right: &'a [Value]) -> (Vec<&'a Value>, Vec<
 }
 
 fn shown(rows: &[&Value]) -> String {
-    let first: Vec<String> = rows
-        .iter()
-        .take(DIFFERENCES_SHOWN_MAX)
-        .map(ToString::to_string)
-        .collect();
+    let first: Vec<String> = rows.iter().take(DIFFERENCES_SHOWN_MAX).map(ToString::to_string).collect();
     format!("{} rows [{}]", rows.len(), first.join(", "))
 }
 
@@ -235,25 +194,18 @@ enum Reply {
     Error(String),
 }
 
-fn ask<T: for<'de> Deserialize<'de>>(
-    at: &TableAt,
-    engine: &'static str,
-    request: Value,
-) -> Result<T, GroundError> {
-    let unreadable = |message: String| GroundError::Unreadable {
-        engine,
-        table: at.to_string(),
-        message,
-    };
+fn ask<T: for<'de> Deserialize<'de>>(at: &TableAt, engine: &'static str, request: Value) -> Result<T, GroundError> {
+    let unreadable = |message: String| GroundError::Unreadable { engine, table: at.to_string(), message };
     let mut request = request;
     request["at"] = json!(at);
     request["engine"] = json!(engine);
     let line = exchange(&request.to_string())?;
-    let reply: Reply = serde_json::from_str(&line)
-        .map_err(|error| unreadable(format!("no reply, but `{line}`: {error}")))?;
+    let reply: Reply =
+        serde_json::from_str(&line).map_err(|error| unreadable(format!("no reply, but `{line}`: {error}")))?;
     match reply {
-        Reply::Ok(value) => serde_json::from_value(value)
-            .map_err(|error| unreadable(format!("another reply: {error}"))),
+        Reply::Ok(value) => {
+            serde_json::from_value(value).map_err(|error| unreadable(format!("another reply: {error}")))
+        }
         Reply::Error(message) => Err(unreadable(message)),
     }
 }

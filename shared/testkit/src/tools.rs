@@ -124,11 +124,7 @@ pub fn script(name: &str) -> Result<Command, GroundError> {
 
 /// `path`, if there is something.
 pub(crate) fn existing(path: PathBuf) -> Result<PathBuf, GroundError> {
-    if path.exists() {
-        Ok(path)
-    } else {
-        Err(GroundError::NotInstalled { path })
-    }
+    if path.exists() { Ok(path) } else { Err(GroundError::NotInstalled { path }) }
 }
 
 #[cfg(test)]
@@ -138,10 +134,7 @@ mod tests {
     #[test]
     fn a_missing_tool_is_answered_with_the_command_that_brings_it() {
         let error = existing("/no/such/tool".into()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "run `tests/tools/setup` (or `make test`): `/no/such/tool` is not there"
-        );
+        assert_eq!(error.to_string(), "run `tests/tools/setup` (or `make test`): `/no/such/tool` is not there");
     }
 
     #[test]

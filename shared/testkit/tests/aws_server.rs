@@ -16,12 +16,7 @@ use tributary_testkit::{AwsServer, GroundError, tools};
 fn with_table() -> AwsServer {
     let server = AwsServer::start().unwrap();
     server.create_database("db").unwrap();
-    server
-        .glue(
-            "CreateTable",
-            &json!({"DatabaseName": "db", "TableInput": table_input("0")}),
-        )
-        .unwrap();
+    server.glue("CreateTable", &json!({"DatabaseName": "db", "TableInput": table_input("0")})).unwrap();
     server
 }
 
@@ -30,10 +25,7 @@ fn table_input(count: &str) -> Value {
 }
 
 fn table(server: &AwsServer) -> Value {
-    server
-        .glue("GetTable", &json!({"DatabaseName": "db", "Name": "t"}))
-        .unwrap()["Table"]
-        .clone()
+    server.glue("GetTable", &json!({"DatabaseName": "db", "Name": "t"})).unwrap()["Table"].clone()
 }
 
 fn count(server: &AwsServer) -> Value {
@@ -41,7 +33,8 @@ fn count(server: &AwsServer) -> Value {
 }
 
 fn update(server: &AwsServer, count: &str, version: &Value) -> Result<Value, GroundError> {
-    let request = json!({"DatabaseName": "db", "TableInput": table_input(count), "VersionId": version, "SkipArchive": true});
+    let request =
+        json!({"DatabaseName": "db", "TableInput": table_input(count), "VersionId": version, "SkipArchive": true});
     server.glue("UpdateTable", &request)
 }
 
@@ -55,10 +48,7 @@ fn an_update_that_names_an_old_version_is_refused() {
     let base = table(&server)["VersionId"].clone();
     update(&server, "1", &base).unwrap();
     let refusal = said(update(&server, "2", &base));
-    assert!(
-        refusal.contains("400") && refusal.contains("ConcurrentModificationException"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("400") && refusal.contains("ConcurrentModificationException"), "{refusal}");
     assert_eq!(count(&server), "1");
 }
 
@@ -66,12 +56,7 @@ fn an_update_that_names_an_old_version_is_refused() {
 fn an_update_that_names_no_version_overwrites() {
     let server = with_table();
     update(&server, "1", &table(&server)["VersionId"]).unwrap();
-    server
-        .glue(
-            "UpdateTable",
-            &json!({"DatabaseName": "db", "TableInput": table_input("9")}),
-        )
-        .unwrap();
+    server.glue("UpdateTable", &json!({"DatabaseName": "db", "TableInput": table_input("9")})).unwrap();
     assert_eq!(count(&server), "9");
 }
 
@@ -82,21 +67,11 @@ fn skip_archive_keeps_no_old_version() {
         update(&server, &round.to_string(), &table(&server)["VersionId"]).unwrap();
     }
     let versions = |server: &AwsServer| {
-        let answer = server
-            .glue(
-                "GetTableVersions",
-                &json!({"DatabaseName": "db", "TableName": "t"}),
-            )
-            .unwrap();
+        let answer = server.glue("GetTableVersions", &json!({"DatabaseName": "db", "TableName": "t"})).unwrap();
         answer["TableVersions"].as_array().unwrap().len()
     };
     assert_eq!(versions(&server), 1);
-    server
-        .glue(
-            "UpdateTable",
-            &json!({"DatabaseName": "db", "TableInput": table_input("4")}),
-        )
-        .unwrap();
+    server.glue("UpdateTable", &json!({"DatabaseName": "db", "TableInput": table_input("4")})).unwrap();
     assert_eq!(versions(&server), 2);
 }
 
@@ -105,17 +80,9 @@ fn four_processes_that_race_lose_no_update() {
     const RACERS: usize = 4;
     const INCREMENTS: usize = 25;
     let server = with_table();
-    let mut racers: Vec<_> = (0..RACERS)
-        .map(|_| Racer::at_the_line(&server, INCREMENTS))
-        .collect();
+    let mut racers: Vec<_> = (0..RACERS).map(|_| Racer::at_the_line(&server, INCREMENTS)).collect();
     for racer in &mut racers {
-        racer
-            .child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(b"go\n")
-            .unwrap();
+        racer.child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     }
     let conflicts: u64 = racers.into_iter().map(Racer::conflicts).sum();
     assert_eq!(count(&server), (RACERS * INCREMENTS).to_string());
@@ -134,11 +101,7 @@ impl Racer {
     fn at_the_line(server: &AwsServer, increments: usize) -> Self {
         let mut command = tools::script("race_glue.py").unwrap();
         command.args([server.endpoint(), "db", "t", &increments.to_string()]);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
         Self { child, lines }
@@ -158,11 +121,7 @@ fn a_lost_reply_was_applied() {
         let server = with_table();
         server.inject(&Fault::once("UpdateTable", mode)).unwrap();
         let error = said(update(&server, "1", &table(&server)["VersionId"]));
-        assert_eq!(
-            error.contains("500"),
-            mode == FaultMode::LostReply,
-            "{error}"
-        );
+        assert_eq!(error.contains("500"), mode == FaultMode::LostReply, "{error}");
         assert_eq!(count(&server), "1", "{mode:?}");
     }
 }
@@ -186,16 +145,9 @@ fn a_refusal_was_not_applied() {
 #[test]
 fn a_fault_hits_only_as_many_calls_as_it_says_after_those_it_lets_pass() {
     let server = with_table();
-    server
-        .inject(
-            &Fault::once("UpdateTable", FaultMode::Throttle)
-                .after(1)
-                .times(2),
-        )
-        .unwrap();
-    let passed: Vec<bool> = (0..4)
-        .map(|round| update(&server, &round.to_string(), &table(&server)["VersionId"]).is_ok())
-        .collect();
+    server.inject(&Fault::once("UpdateTable", FaultMode::Throttle).after(1).times(2)).unwrap();
+    let passed: Vec<bool> =
+        (0..4).map(|round| update(&server, &round.to_string(), &table(&server)["VersionId"]).is_ok()).collect();
     assert_eq!(passed, [true, false, false, true]);
     assert_eq!(server.faults_left().unwrap(), 0);
 }
@@ -203,9 +155,7 @@ fn a_fault_hits_only_as_many_calls_as_it_says_after_those_it_lets_pass() {
 #[test]
 fn a_fault_can_choose_its_calls_by_their_text_and_be_disarmed() {
     let server = with_table();
-    server
-        .inject(&Fault::once("UpdateTable", FaultMode::Conflict).matching("\"another\""))
-        .unwrap();
+    server.inject(&Fault::once("UpdateTable", FaultMode::Conflict).matching("\"another\"")).unwrap();
     update(&server, "1", &table(&server)["VersionId"]).unwrap();
     assert_eq!(server.faults_left().unwrap(), 1);
     server.clear_faults().unwrap();
@@ -215,19 +165,11 @@ fn a_fault_can_choose_its_calls_by_their_text_and_be_disarmed() {
 #[test]
 fn a_delayed_call_is_applied_late_and_the_log_tells_how_late() {
     let server = with_table();
-    server
-        .inject(&Fault::once("UpdateTable", FaultMode::Delay).delayed(150))
-        .unwrap();
+    server.inject(&Fault::once("UpdateTable", FaultMode::Delay).delayed(150)).unwrap();
     update(&server, "1", &table(&server)["VersionId"]).unwrap();
     let log = server.call_log().unwrap();
-    let call = log
-        .iter()
-        .find(|call| call.operation == "UpdateTable")
-        .unwrap();
-    assert!(
-        call.ended_us.unwrap() - call.started_us >= 150_000,
-        "{call:?}"
-    );
+    let call = log.iter().find(|call| call.operation == "UpdateTable").unwrap();
+    assert!(call.ended_us.unwrap() - call.started_us >= 150_000, "{call:?}");
     assert_eq!(call.status, Some(200));
 }
 
@@ -239,10 +181,7 @@ fn calls_are_counted_by_operation_until_the_count_is_reset() {
     update(&server, "1", &version).unwrap();
     assert!(update(&server, "2", &version).is_err());
     let calls = server.calls().unwrap();
-    assert_eq!(
-        calls,
-        [("GetTable".to_owned(), 1), ("UpdateTable".to_owned(), 2)].into()
-    );
+    assert_eq!(calls, [("GetTable".to_owned(), 1), ("UpdateTable".to_owned(), 2)].into());
 }
 
 #[test]

@@ -9,22 +9,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tributary_testkit::readers::{
-    count_ids, inspect, read_both, read_where, read_with_duckdb, read_with_pyiceberg,
-};
+use tributary_testkit::readers::{count_ids, inspect, read_both, read_where, read_with_duckdb, read_with_pyiceberg};
 use tributary_testkit::{AwsServer, GroundError, TableAt, tools};
 
 fn write_table(arguments: &[&str]) {
-    let output = tools::script("write_table.py")
-        .unwrap()
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = tools::script("write_table.py").unwrap().args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn text(path: &Path) -> &str {
@@ -35,18 +25,8 @@ fn text(path: &Path) -> &str {
 fn in_sqlite(arguments: &[&str]) -> (TempDir, TableAt) {
     let folder = tempfile::tempdir().unwrap();
     let catalog_db = folder.path().join("catalog.db");
-    write_table(
-        &[
-            &["sqlite", text(&catalog_db), text(folder.path())],
-            arguments,
-        ]
-        .concat(),
-    );
-    let at = TableAt::Sqlite {
-        catalog_db,
-        catalog_name: "sample".into(),
-        table: "db.sample".into(),
-    };
+    write_table(&[&["sqlite", text(&catalog_db), text(folder.path())], arguments].concat());
+    let at = TableAt::Sqlite { catalog_db, catalog_name: "sample".into(), table: "db.sample".into() };
     (folder, at)
 }
 
@@ -71,12 +51,7 @@ fn both_readers_give_every_type_in_one_form() {
     assert_eq!(found.columns.len(), 17);
     assert_eq!(ids(&found.rows), [1, 2, 3, 4]);
     assert_eq!(found.rows[0], first_row());
-    let nulls = found.rows[3]
-        .as_object()
-        .unwrap()
-        .values()
-        .filter(|value| value.is_null())
-        .count();
+    let nulls = found.rows[3].as_object().unwrap().values().filter(|value| value.is_null()).count();
     assert_eq!(nulls, 16);
 }
 
@@ -85,10 +60,7 @@ fn a_table_in_glue_and_s3_is_read_by_both() {
     let server = AwsServer::start().unwrap();
     server.create_bucket("lake").unwrap();
     write_table(&["glue", server.endpoint(), "s3://lake/warehouse"]);
-    let at = TableAt::Glue {
-        endpoint: server.endpoint().into(),
-        table: "db.sample".into(),
-    };
+    let at = TableAt::Glue { endpoint: server.endpoint().into(), table: "db.sample".into() };
     assert_eq!(read_both(&at).unwrap().rows[0], first_row());
 
     let seen = inspect(&at).unwrap();
@@ -104,16 +76,10 @@ fn a_table_in_glue_and_s3_is_read_by_both() {
 fn ids_are_counted_without_their_rows() {
     let (_folder, at) = in_sqlite(&[]);
     let by_id = count_ids(&at, "id").unwrap();
-    assert_eq!(
-        (by_id.rows, by_id.distinct, by_id.min, by_id.max),
-        (4, 4, json!(1), json!(4))
-    );
+    assert_eq!((by_id.rows, by_id.distinct, by_id.min, by_id.max), (4, 4, json!(1), json!(4)));
     // Row 4 has nothing but its id.
     let by_name = count_ids(&at, "name").unwrap();
-    assert_eq!(
-        (by_name.rows, by_name.distinct, by_name.min),
-        (4, 3, json!("näme 1"))
-    );
+    assert_eq!((by_name.rows, by_name.distinct, by_name.min), (4, 3, json!("näme 1")));
 }
 
 #[test]
@@ -126,11 +92,7 @@ fn a_filter_keeps_the_same_rows_in_both() {
         ("name = 'näme 1' OR flag = true", vec![1, 2]),
         ("id > 100", vec![]),
     ] {
-        assert_eq!(
-            ids(&read_where(&at, filter).unwrap().rows),
-            expected,
-            "{filter}"
-        );
+        assert_eq!(ids(&read_where(&at, filter).unwrap().rows), expected, "{filter}");
     }
 }
 
@@ -141,12 +103,7 @@ fn a_wrong_bound_is_noticed() {
     assert_eq!(read_both(&at).unwrap().rows.len(), 4);
     let error = read_where(&at, "id >= 3").unwrap_err();
     assert!(matches!(error, GroundError::Disagree { .. }), "{error}");
-    assert!(
-        error
-            .to_string()
-            .contains("a full read filtered afterwards has more: 2 rows [{"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("a full read filtered afterwards has more: 2 rows [{"), "{error}");
 }
 
 #[test]
@@ -157,41 +114,18 @@ fn inspection_tells_of_files_snapshots_and_bounds() {
     assert_eq!(seen["snapshots"][0]["summary"]["added-records"], "3");
     let files = seen["files"].as_array().unwrap();
     assert_eq!(files.len(), 2);
-    let counted: u64 = files
-        .iter()
-        .map(|file| file["record_count"].as_u64().unwrap())
-        .sum();
+    let counted: u64 = files.iter().map(|file| file["record_count"].as_u64().unwrap()).sum();
     assert_eq!(counted, 4);
     let of_three = files.iter().find(|file| file["record_count"] == 3).unwrap();
-    assert_eq!(
-        (
-            &of_three["lower_bounds"]["1"],
-            &of_three["upper_bounds"]["1"]
-        ),
-        (&json!(1), &json!(3))
-    );
+    assert_eq!((&of_three["lower_bounds"]["1"], &of_three["upper_bounds"]["1"]), (&json!(1), &json!(3)));
 }
 
 #[test]
 fn a_missing_table_is_an_error_of_either_reader_and_stops_no_later_read() {
     let (_folder, at) = in_sqlite(&[]);
-    let TableAt::Sqlite {
-        catalog_db,
-        catalog_name,
-        ..
-    } = at.clone()
-    else {
-        unreachable!()
-    };
-    let missing = TableAt::Sqlite {
-        catalog_db,
-        catalog_name,
-        table: "db.none".into(),
-    };
-    for error in [
-        read_with_pyiceberg(&missing).unwrap_err(),
-        read_with_duckdb(&missing).unwrap_err(),
-    ] {
+    let TableAt::Sqlite { catalog_db, catalog_name, .. } = at.clone() else { unreachable!() };
+    let missing = TableAt::Sqlite { catalog_db, catalog_name, table: "db.none".into() };
+    for error in [read_with_pyiceberg(&missing).unwrap_err(), read_with_duckdb(&missing).unwrap_err()] {
         assert!(error.to_string().contains("db.none"), "{error}");
     }
     assert_eq!(read_both(&at).unwrap().rows.len(), 4);

@@ -18,10 +18,7 @@ type Table = (Vec<NestedField>, Vec<(Vec<Value>, u64)>);
 fn any_table() -> impl Strategy<Value = Table> {
     any_columns().prop_flat_map(|columns| {
         let row: Vec<_> = columns.iter().map(any_value).collect();
-        (
-            Just(columns),
-            prop::collection::vec((row, any::<u64>()), 1..6),
-        )
+        (Just(columns), prop::collection::vec((row, any::<u64>()), 1..6))
     })
 }
 

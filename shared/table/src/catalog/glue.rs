@@ -73,7 +73,8 @@ impl GlueCatalog {
             Some(kind) => return Err(not_iceberg(&format!("parameter `{TABLE_TYPE}` = `{kind}`"))),
             None => return Err(not_iceberg(&format!("no parameter `{TABLE_TYPE}`"))),
         }
-        let location = parameter(METADATA_LOCATION).ok_or_else(|| not_iceberg(&format!("no parameter `{METADATA_LOCATION}`")))?;
+        let location =
+            parameter(METADATA_LOCATION).ok_or_else(|| not_iceberg(&format!("no parameter `{METADATA_LOCATION}`")))?;
         // Without a version no update could be conditional, and a lost update would go unseen.
         let version = entry.version_id.clone().ok_or_else(|| not_iceberg("an entry without `VersionId`"))?;
         Ok(Pointer { metadata_location: location.clone(), version })
@@ -131,7 +132,10 @@ impl Catalog for GlueCatalog {
             .update_table()
             .set_catalog_id(self.catalog_id.clone())
             .database_name(table.namespace().join("."))
-            .table_input(updated_input(&entry, metadata_location, metadata).map_err(|reason| self.invalid("UpdateTable", table, reason))?)
+            .table_input(
+                updated_input(&entry, metadata_location, metadata)
+                    .map_err(|reason| self.invalid("UpdateTable", table, reason))?,
+            )
             .skip_archive(true)
             .version_id(&base.version);
         // One attempt: a resent update whose first reply was lost would be answered with a conflict of our own making.
@@ -148,8 +152,14 @@ impl Catalog for GlueCatalog {
         }
     }
 
-    async fn create(&self, table: &TableIdent, metadata_location: &str, metadata: &TableMetadata) -> Result<(), CatalogError> {
-        let input = created_input(table.name(), metadata_location, metadata).map_err(|reason| self.invalid("CreateTable", table, reason))?;
+    async fn create(
+        &self,
+        table: &TableIdent,
+        metadata_location: &str,
+        metadata: &TableMetadata,
+    ) -> Result<(), CatalogError> {
+        let input = created_input(table.name(), metadata_location, metadata)
+            .map_err(|reason| self.invalid("CreateTable", table, reason))?;
         let request = self
             .client
             .create_table()
@@ -185,7 +195,8 @@ impl Catalog for GlueCatalog {
             .filter(|location| !location.is_empty())
             .map(|location| format!("{}/{}", location.trim_end_matches('/'), table.name()));
         // The folder's name is that of Iceberg's own Glue catalog.
-        let below_warehouse = || self.warehouse.as_ref().map(|warehouse| format!("{warehouse}/{database}.db/{}", table.name()));
+        let below_warehouse =
+            || self.warehouse.as_ref().map(|warehouse| format!("{warehouse}/{database}.db/{}", table.name()));
         Ok(below_database.or_else(below_warehouse))
     }
 }

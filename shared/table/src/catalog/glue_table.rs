@@ -21,12 +21,17 @@ const FIELD_OPTIONAL: &str = "iceberg.field.optional";
 const FIELD_CURRENT: &str = "iceberg.field.current";
 
 /// The entry of a new table.
-pub(super) fn created_input(name: &str, metadata_location: &str, metadata: &TableMetadata) -> Result<TableInput, String> {
+pub(super) fn created_input(
+    name: &str,
+    metadata_location: &str,
+    metadata: &TableMetadata,
+) -> Result<TableInput, String> {
     let parameters = HashMap::from([
         (TABLE_TYPE.to_owned(), "ICEBERG".to_owned()),
         (METADATA_LOCATION.to_owned(), metadata_location.to_owned()),
     ]);
-    let descriptor = StorageDescriptor::builder().location(metadata.location()).set_columns(Some(columns(metadata, &[])?)).build();
+    let descriptor =
+        StorageDescriptor::builder().location(metadata.location()).set_columns(Some(columns(metadata, &[])?)).build();
     TableInput::builder()
         .name(name)
         .table_type(EXTERNAL_TABLE)
@@ -37,7 +42,11 @@ pub(super) fn created_input(name: &str, metadata_location: &str, metadata: &Tabl
 }
 
 /// The entry after a commit: everything foreign in it (parameters, owner, description, comments) stays.
-pub(super) fn updated_input(entry: &Table, metadata_location: &str, metadata: &TableMetadata) -> Result<TableInput, String> {
+pub(super) fn updated_input(
+    entry: &Table,
+    metadata_location: &str,
+    metadata: &TableMetadata,
+) -> Result<TableInput, String> {
     let mut parameters = entry.parameters.clone().unwrap_or_default();
     if let Some(previous) = parameters.insert(METADATA_LOCATION.to_owned(), metadata_location.to_owned()) {
         parameters.insert(PREVIOUS_METADATA_LOCATION.to_owned(), previous);
@@ -66,7 +75,8 @@ pub(super) fn updated_input(entry: &Table, metadata_location: &str, metadata: &T
 /// The current schema's columns, then those only older schemas have (marked as not current), each name once.
 fn columns(metadata: &TableMetadata, existing: &[Column]) -> Result<Vec<Column>, String> {
     let comment_of = |field: &NestedField| {
-        let kept = || existing.iter().find(|column| column.name == field.name).and_then(|column| column.comment.clone());
+        let kept =
+            || existing.iter().find(|column| column.name == field.name).and_then(|column| column.comment.clone());
         field.doc.clone().or_else(kept)
     };
     let mut columns: Vec<Column> = Vec::new();

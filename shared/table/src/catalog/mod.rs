@@ -44,7 +44,9 @@ pub enum Swap {
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// No such table.
-    #[error("create the table first (`tributary table create`) or correct its name: table `{table}`: expected it in {catalog}, found none")]
+    #[error(
+        "create the table first (`tributary table create`) or correct its name: table `{table}`: expected it in {catalog}, found none"
+    )]
     NotFound {
         /// The table asked for.
         table: String,
@@ -70,7 +72,9 @@ pub enum CatalogError {
         found: String,
     },
     /// The catalog refused for a reason that trying again won't change (permissions, invalid input).
-    #[error("correct the request or the permissions: {operation} of `{table}`: expected {catalog} to accept it, found: {reason}")]
+    #[error(
+        "correct the request or the permissions: {operation} of `{table}`: expected {catalog} to accept it, found: {reason}"
+    )]
     Refused {
         /// The call.
         operation: &'static str,
@@ -112,7 +116,12 @@ pub trait Catalog: Debug + Send + Sync {
     ) -> Result<Swap, CatalogError>;
 
     /// Registers a new table whose first metadata file is already written.
-    async fn create(&self, table: &TableIdent, metadata_location: &str, metadata: &TableMetadata) -> Result<(), CatalogError>;
+    async fn create(
+        &self,
+        table: &TableIdent,
+        metadata_location: &str,
+        metadata: &TableMetadata,
+    ) -> Result<(), CatalogError>;
 
     /// Creates the namespace where it does not exist yet.
     async fn ensure_namespace(&self, table: &TableIdent) -> Result<(), CatalogError>;

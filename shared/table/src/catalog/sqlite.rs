@@ -139,7 +139,12 @@ impl Catalog for SqliteCatalog {
         }
     }
 
-    async fn create(&self, table: &TableIdent, metadata_location: &str, _metadata: &TableMetadata) -> Result<(), CatalogError> {
+    async fn create(
+        &self,
+        table: &TableIdent,
+        metadata_location: &str,
+        _metadata: &TableMetadata,
+    ) -> Result<(), CatalogError> {
         let (space, name, location) = (namespace(table), table.name().to_owned(), metadata_location.to_owned());
         let inserted = self.run("create", table, move |connection, catalog| {
             let done = connection.execute(

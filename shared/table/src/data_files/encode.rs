@@ -9,7 +9,10 @@ use arrow_schema::extension::Uuid as UuidExtension;
 use arrow_schema::{Field, FieldRef, Schema as ArrowSchema};
 use bytes::Bytes;
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat, PartitionSpecRef, PrimitiveType, SchemaRef, StructType, TableMetadata, Type};
+use iceberg::spec::{
+    DataContentType, DataFileBuilder, DataFileFormat, PartitionSpecRef, PrimitiveType, SchemaRef, StructType,
+    TableMetadata, Type,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -50,7 +53,8 @@ impl Encoder {
         let plain = schema_to_arrow_schema(&schema).map_err(DataFileError::Partition)?;
         let table_properties = metadata.properties();
         let data_location = table_properties.get(DATA_PATH).or_else(|| table_properties.get(FOLDER_PATH));
-        let data_location = data_location.map_or_else(|| format!("{}/data", metadata.location()), |path| path.trim_end_matches('/').to_owned());
+        let data_location = data_location
+            .map_or_else(|| format!("{}/data", metadata.location()), |path| path.trim_end_matches('/').to_owned());
         Ok(Self {
             arrow_schema: Arc::new(with_uuid_annotation(&plain, schema.as_struct())),
             properties: writer_properties(table_properties, &schema)?,
@@ -71,7 +75,8 @@ impl Encoder {
             "" => format!("{}/{name}", self.data_location),
             folder => format!("{}/{folder}/{name}", self.data_location),
         };
-        let Metrics { column_sizes, value_counts, null_value_counts, nan_value_counts, lower_bounds, upper_bounds } = metrics;
+        let Metrics { column_sizes, value_counts, null_value_counts, nan_value_counts, lower_bounds, upper_bounds } =
+            metrics;
         let data_file = DataFileBuilder::default()
             .content(DataContentType::Data)
             .file_path(path)
@@ -95,7 +100,8 @@ impl Encoder {
     fn parquet(&self, rows: &RecordBatch) -> Result<(Bytes, ParquetMetaData), DataFileError> {
         let columns: Vec<ArrayRef> = rows.columns().to_vec();
         let annotated = RecordBatch::try_new(Arc::clone(&self.arrow_schema), columns)?;
-        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&self.arrow_schema), Some(self.properties.clone()))?;
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), Arc::clone(&self.arrow_schema), Some(self.properties.clone()))?;
         writer.write(&annotated)?;
         let footer = writer.finish()?;
         Ok((Bytes::from(std::mem::take(writer.inner_mut())), footer))
@@ -105,7 +111,8 @@ impl Encoder {
 /// Marks uuid columns so that Parquet's UUID annotation is written: iceberg's own conversion leaves them plain
 /// 16-byte arrays, which some readers refuse as a uuid. Columns inside lists and maps stay plain.
 fn with_uuid_annotation(arrow: &ArrowSchema, fields: &StructType) -> ArrowSchema {
-    let marked: Vec<FieldRef> = arrow.fields().iter().zip(fields.fields()).map(|(field, iceberg)| marked(field, &iceberg.field_type)).collect();
+    let marked: Vec<FieldRef> =
+        arrow.fields().iter().zip(fields.fields()).map(|(field, iceberg)| marked(field, &iceberg.field_type)).collect();
     ArrowSchema::new_with_metadata(marked, arrow.metadata().clone())
 }
 
@@ -116,7 +123,10 @@ fn marked(field: &FieldRef, iceberg: &Type) -> FieldRef {
     }
 }
 
-fn writer_properties(properties: &HashMap<String, String>, schema: &SchemaRef) -> Result<WriterProperties, DataFileError> {
+fn writer_properties(
+    properties: &HashMap<String, String>,
+    schema: &SchemaRef,
+) -> Result<WriterProperties, DataFileError> {
     let json = serde_json::to_string(schema.as_ref()).map_err(|error| DataFileError::Entry(error.to_string()))?;
     let mut builder = WriterProperties::builder()
         .set_compression(compression(properties)?)
@@ -165,5 +175,9 @@ fn compression(properties: &HashMap<String, String>) -> Result<Compression, Data
 }
 
 fn number<T: FromStr>(property: &str, text: &str) -> Result<T, DataFileError> {
-    text.parse().map_err(|_| DataFileError::Property { property: property.to_owned(), expected: "a number", found: text.to_owned() })
+    text.parse().map_err(|_| DataFileError::Property {
+        property: property.to_owned(),
+        expected: "a number",
+        found: text.to_owned(),
+    })
 }

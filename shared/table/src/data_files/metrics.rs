@@ -32,7 +32,12 @@ pub(super) struct Metrics {
 }
 
 /// Metrics of one file.
-pub(super) fn collect(schema: &Schema, modes: &MetricsModes, rows: &RecordBatch, footer: &ParquetMetaData) -> Result<Metrics, DataFileError> {
+pub(super) fn collect(
+    schema: &Schema,
+    modes: &MetricsModes,
+    rows: &RecordBatch,
+    footer: &ParquetMetaData,
+) -> Result<Metrics, DataFileError> {
     let mut metrics = Metrics::default();
     count(modes, footer, &mut metrics);
     bound_struct(schema.as_struct(), modes, rows.columns(), None, &mut metrics)?;
@@ -95,14 +100,22 @@ fn nan_count(column: &ArrayRef) -> Option<u64> {
     Some(doubles.iter().flatten().filter(|value| value.is_nan()).count() as u64)
 }
 
-fn bound(id: i32, primitive: &PrimitiveType, mode: MetricsMode, column: &ArrayRef, metrics: &mut Metrics) -> Result<(), DataFileError> {
+fn bound(
+    id: i32,
+    primitive: &PrimitiveType,
+    mode: MetricsMode,
+    column: &ArrayRef,
+    metrics: &mut Metrics,
+) -> Result<(), DataFileError> {
     let length = match mode {
         MetricsMode::None | MetricsMode::Counts => return Ok(()),
         MetricsMode::Truncate(length) => Some(length),
         MetricsMode::Full => None,
     };
     let Some((lower, upper)) = extremes(primitive, column) else { return Ok(()) };
-    let datum = |bytes: &[u8]| Datum::try_from_bytes(bytes, primitive.clone()).map_err(|error| DataFileError::Entry(error.to_string()));
+    let datum = |bytes: &[u8]| {
+        Datum::try_from_bytes(bytes, primitive.clone()).map_err(|error| DataFileError::Entry(error.to_string()))
+    };
     let (lower, upper) = match length {
         Some(length) => cut(primitive, length, lower, upper),
         None => (lower, Some(upper)),

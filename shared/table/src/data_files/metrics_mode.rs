@@ -38,7 +38,8 @@ impl MetricsModes {
         let properties = metadata.properties();
         let schema = metadata.current_schema();
         let explicit = properties.get(DEFAULT_MODE);
-        let default = explicit.map_or(Ok(MetricsMode::Truncate(TRUNCATE_DEFAULT)), |text| parsed(DEFAULT_MODE, text))?;
+        let default =
+            explicit.map_or(Ok(MetricsMode::Truncate(TRUNCATE_DEFAULT)), |text| parsed(DEFAULT_MODE, text))?;
         let mut by_field_id = HashMap::new();
         for (property, text) in properties {
             if let Some(column) = property.strip_prefix(COLUMN_MODE_PREFIX)
@@ -84,7 +85,9 @@ fn first_columns(properties: &HashMap<String, String>, schema: &Schema) -> Resul
 fn primitive_ids(id: i32, field_type: &Type, ids: &mut Vec<i32>) {
     match field_type {
         Type::Primitive(_) => ids.push(id),
-        Type::Struct(fields) => fields.fields().iter().for_each(|field| primitive_ids(field.id, &field.field_type, ids)),
+        Type::Struct(fields) => {
+            fields.fields().iter().for_each(|field| primitive_ids(field.id, &field.field_type, ids))
+        }
         Type::List(list) => primitive_ids(list.element_field.id, &list.element_field.field_type, ids),
         Type::Map(map) => {
             primitive_ids(map.key_field.id, &map.key_field.field_type, ids);

@@ -17,7 +17,11 @@ pub(super) struct PartitionRows {
 }
 
 /// Groups rows by partition, groups in the order of their first row: one pass, whatever the number of partitions.
-pub(super) fn split(spec: &PartitionSpec, schema: &Schema, rows: &RecordBatch) -> Result<Vec<PartitionRows>, DataFileError> {
+pub(super) fn split(
+    spec: &PartitionSpec,
+    schema: &Schema,
+    rows: &RecordBatch,
+) -> Result<Vec<PartitionRows>, DataFileError> {
     if spec.fields().is_empty() {
         return Ok(vec![PartitionRows { values: Struct::empty(), rows: rows.clone() }]);
     }

@@ -27,7 +27,9 @@ fn shown(transform: &Transform, value_type: &Type, value: &Literal) -> String {
             format!("{:04}-{:02}", 1970 + i64::from(months.div_euclid(12)), months.rem_euclid(12) + 1)
         }
         (Transform::Day, PrimitiveLiteral::Int(days)) => date(*days),
-        (Transform::Hour, PrimitiveLiteral::Int(hours)) => format!("{}-{:02}", date(hours.div_euclid(24)), hours.rem_euclid(24)),
+        (Transform::Hour, PrimitiveLiteral::Int(hours)) => {
+            format!("{}-{:02}", date(hours.div_euclid(24)), hours.rem_euclid(24))
+        }
         _ => shown_as(value_type, primitive),
     }
 }
@@ -40,7 +42,9 @@ fn shown_as(value_type: &Type, value: &PrimitiveLiteral) -> String {
         PrimitiveLiteral::Int(value) => value.to_string(),
         PrimitiveLiteral::Long(value) => match primitive_type {
             Some(PrimitiveType::Time) => time(*value),
-            Some(PrimitiveType::Timestamp | PrimitiveType::Timestamptz) => timestamp(DateTime::from_timestamp_micros(*value), *value),
+            Some(PrimitiveType::Timestamp | PrimitiveType::Timestamptz) => {
+                timestamp(DateTime::from_timestamp_micros(*value), *value)
+            }
             Some(PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs) => {
                 timestamp(Some(DateTime::from_timestamp_nanos(*value)), *value)
             }
@@ -69,7 +73,10 @@ fn date(days: i32) -> String {
 fn time(micros: i64) -> String {
     let of_day = u32::try_from(micros.div_euclid(1_000_000)).ok().zip(u32::try_from(micros.rem_euclid(1_000_000)).ok());
     let time = of_day.and_then(|(seconds, rest)| NaiveTime::from_num_seconds_from_midnight_opt(seconds, rest * 1000));
-    time.map_or_else(|| micros.to_string(), |time| format!("{:02}:{:02}:{:02}.{:06}", time.hour(), time.minute(), time.second(), time.nanosecond() / 1000))
+    time.map_or_else(
+        || micros.to_string(),
+        |time| format!("{:02}:{:02}:{:02}.{:06}", time.hour(), time.minute(), time.second(), time.nanosecond() / 1000),
+    )
 }
 
 fn timestamp(at: Option<DateTime<chrono::Utc>>, raw: i64) -> String {

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
-use iceberg::io::{FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig, StorageFactory};
+use iceberg::io::{
+    FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig,
+    StorageFactory,
+};
 use iceberg::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +46,10 @@ impl StorageFactory for Captured {
 }
 
 fn write_only(path: &str) -> Error {
-    Error::new(ErrorKind::FeatureUnsupported, format!("`{path}`: expected a write, found another operation on files not sent yet"))
+    Error::new(
+        ErrorKind::FeatureUnsupported,
+        format!("`{path}`: expected a write, found another operation on files not sent yet"),
+    )
 }
 
 #[async_trait]

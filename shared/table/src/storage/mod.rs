@@ -26,7 +26,9 @@ pub enum LocationError {
         location: String,
     },
     /// A scheme that is neither files nor S3.
-    #[error("move the table to S3 or to local files: location `{location}`: expected scheme `s3`, `s3a` or `file`, found `{scheme}`")]
+    #[error(
+        "move the table to S3 or to local files: location `{location}`: expected scheme `s3`, `s3a` or `file`, found `{scheme}`"
+    )]
     Scheme {
         /// The location asked for.
         location: String,
@@ -52,10 +54,8 @@ impl ObjectStore {
         match scheme {
             "file" => Ok(FileIOBuilder::new(Arc::new(LocalFsStorageFactory)).build()),
             "s3" | "s3a" => {
-                let client = self
-                    .s3
-                    .clone()
-                    .ok_or_else(|| LocationError::NoS3Client { location: location.to_owned() })?;
+                let client =
+                    self.s3.clone().ok_or_else(|| LocationError::NoS3Client { location: location.to_owned() })?;
                 Ok(FileIOBuilder::new(Arc::new(S3StorageFactory::new(client))).build())
             }
             other => Err(LocationError::Scheme { location: location.to_owned(), scheme: other.to_owned() }),

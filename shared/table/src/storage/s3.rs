@@ -192,7 +192,8 @@ async fn delete_keys(client: &Client, bucket: &str, keys: &[&str]) -> Result<()>
     }
     let at = format!("s3://{bucket}");
     let identifiers = keys.iter().map(|key| ObjectIdentifier::builder().key(*key).build());
-    let identifiers = identifiers.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| failed("delete below", &at, error))?;
+    let identifiers =
+        identifiers.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| failed("delete below", &at, error))?;
     let delete = Delete::builder().quiet(true).set_objects(Some(identifiers)).build();
     let delete = delete.map_err(|error| failed("delete below", &at, error))?;
     let answer = client.delete_objects().bucket(bucket).delete(delete).send().await;
