@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
 mod meddling;
+mod partition_cases;
 mod partitioned;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinitio
 use tributary_testkit::TableAt;
 
 pub use meddling::MeddlingCatalog;
+pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
 
 /// The cluster every test's records come from.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use iceberg::spec::{MAIN_BRANCH, SnapshotReference, SnapshotRetention};
 use serde_json::json;
 use tributary_ingest::{Context, IngestError};
-use tributary_table::{TableDefinition, TableError, TableState};
+use tributary_table::{PartitionProgress, TableDefinition, TableError, TableState};
 use tributary_testkit::{FaultyCatalog, SwapFault, inspect, read_both};
 use tributary_tests::{Batch, LocalLake, definition, deliver, events_schema, far, id, ids, row};
 
@@ -220,15 +220,49 @@ async fn a_rollback_past_expired_lineage_halts_and_names_the_command() {
         snapshots.push(report.snapshot_id.unwrap());
     }
     roll_back(&lake, snapshots[0]).await;
-    let expired = lake.table().update(far(), |_, builder| Ok(builder.remove_snapshots(&[snapshots[1]]))).await;
-    let error = expired.err().map(IngestError::from);
-    let error = match error {
-        Some(error) => error,
-        None => deliver(&Batch::new().rows(0, 0..4).event(), &lake.context()).await.unwrap_err(),
-    };
+    lake.table().update(far(), |_, builder| Ok(builder.remove_snapshots(&[snapshots[1]]))).await.unwrap();
+    let event = Batch::new().rows(0, 0..4).event();
+    let error = deliver(&event, &lake.context()).await.unwrap_err();
     assert_eq!(error.kind(), "Halt");
     assert!(error.to_string().contains("tributary table set-checkpoint"), "{error}");
     assert_eq!(read_both(&lake.at()).unwrap().rows.len(), 1);
+
+    // What the error names works, and only when it is said that the rest of the checkpoint stands.
+    let state = lake.table().refresh().await.unwrap();
+    assert!(state.checkpoint_fault().is_some());
+    let (partition, progress) = state.checkpoint().iter().map(|(at, progress)| (at.clone(), progress)).next().unwrap();
+    let mended = Some(PartitionProgress { next_offset: 1, ..progress });
+    let refused = lake.table().set_checkpoint(&partition, mended, false, far()).await.unwrap_err();
+    assert!(refused.to_string().contains("--keep-others"), "{refused}");
+    lake.table().set_checkpoint(&partition, mended, true, far()).await.unwrap();
+    assert_eq!(deliver(&event, &lake.context()).await.unwrap().rows_committed, 3);
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), (0..4).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_s_own_write_properties_are_kept() {
+    let lake = LocalLake::new();
+    let data = format!("file://{}/warehouse/elsewhere", lake.folder().display());
+    let properties = [
+        ("write.metadata.compression-codec", "gzip"),
+        ("write.metadata.delete-after-commit.enabled", "true"),
+        ("write.metadata.previous-versions-max", "3"),
+        ("write.parquet.compression-codec", "snappy"),
+        ("write.data.path", data.as_str()),
+    ];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    lake.table().create(TableDefinition { properties, ..definition(events_schema()) }).await.unwrap();
+    let context = lake.context();
+    for batch in 0..8 {
+        deliver(&Batch::new().rows(0, batch..batch + 1).event(), &context).await.unwrap();
+    }
+    let files = lake.files();
+    let metadata: Vec<&String> = files.iter().filter(|file| file.contains("metadata.json")).collect();
+    assert!(metadata.iter().all(|file| file.ends_with(".gz.metadata.json")), "{metadata:?}");
+    assert_eq!(metadata.len(), 4, "the current metadata file and three before it: {metadata:?}");
+    assert!(files.iter().filter(|file| file.ends_with(".parquet")).all(|file| file.starts_with(&data)));
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), (0..8).collect::<Vec<_>>());
+    assert_eq!(orphans(&lake).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,7 +305,7 @@ async fn a_recreated_topic_halts_and_drops_nothing() {
     let (partition, mut progress) =
         state.checkpoint().iter().map(|(at, progress)| (at.clone(), progress)).next().unwrap();
     progress.next_offset = 0;
-    lake.table().set_checkpoint(&partition, Some(progress), far()).await.unwrap();
+    lake.table().set_checkpoint(&partition, Some(progress), false, far()).await.unwrap();
     assert_eq!(deliver(&event, &context).await.unwrap().rows_committed, 1);
     assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [0, 1, 2, 3, 4, 77]);
 }

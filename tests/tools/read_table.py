@@ -17,6 +17,7 @@ Answers: {"ok": ...} or {"error": text}. Values as `arrow_json.py` says. The two
 metadata location, which each finds in the catalog by itself.
 """
 
+import functools
 import glob
 import json
 import os
@@ -80,21 +81,30 @@ def metadata_location(at: dict) -> str:
     return found[0]
 
 
-def duckdb_connection(at: dict) -> duckdb.DuckDBPyConnection:
-    """A connection of its own for each request, so that no cache lives from one test to the next."""
+@functools.cache
+def duckdb_engine() -> duckdb.DuckDBPyConnection:
+    """DuckDB with its extensions, which take longer to load than a table takes to read."""
     connection = duckdb.connect()
     connection.execute("SET autoinstall_known_extensions = false")
+    # No file is read from one request's cache in another.
+    connection.execute("SET enable_external_file_cache = false")
     site = os.path.dirname(os.path.dirname(duckdb.__file__))
     for extension in EXTENSIONS:
         found = glob.glob(f"{site}/duckdb_extension_{extension}/extensions/*/{extension}.duckdb_extension")
         if not found:
             raise LookupError(f"DuckDB's extension `{extension}` is not installed: run tests/tools/setup")
         connection.execute(f"LOAD '{found[0]}'")
+    return connection
+
+
+def duckdb_connection(at: dict) -> duckdb.DuckDBPyConnection:
+    """A connection of its own for each request."""
+    connection = duckdb_engine().cursor()
     connection.execute("SET TimeZone = 'UTC'")
     endpoint = at.get("endpoint")
     if endpoint:
         connection.execute(
-            f"CREATE SECRET (TYPE s3, KEY_ID '{KEY}', SECRET '{SECRET}', REGION '{REGION}', "
+            f"CREATE OR REPLACE SECRET endpoint (TYPE s3, KEY_ID '{KEY}', SECRET '{SECRET}', REGION '{REGION}', "
             f"ENDPOINT '{urlparse(endpoint).netloc}', URL_STYLE 'path', USE_SSL false)"
         )
     return connection
@@ -233,6 +243,9 @@ def main() -> None:
             request = json.loads(line)
             reply = {"ok": OPERATIONS[request["op"]](request)}
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is the answer
+            # After an error of its own DuckDB refuses everything else.
+            if isinstance(error, (duckdb.InternalException, duckdb.FatalException)):
+                duckdb_engine.cache_clear()
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=replies, flush=True)
     # At once: tearing down two engines takes longer than the test that was waiting.

@@ -41,6 +41,10 @@ pub struct SetCheckpoint {
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
 
+    /// Where the checkpoint does not belong to the table's history: take all other partitions as they are stored
+    #[arg(long)]
+    pub keep_others: bool,
+
     /// With `--next-offset`: records below it that are newer than this (milliseconds since 1970) halt the
     /// partition, since no redelivery can look like that; by default now
     #[arg(long, value_name = "MS", conflicts_with = "forget")]
@@ -84,7 +88,7 @@ impl SetCheckpoint {
             return Err(CheckpointChoiceError::Unknown { table, at }.into());
         }
         let progress = self.progress(before, now_ms);
-        let state = table.set_checkpoint(&at, progress, deadline()).await?;
+        let state = table.set_checkpoint(&at, progress, self.keep_others, deadline()).await?;
         out.line(format!("{at}: next offset {} -> {}", offset_text(before), offset_text(progress)))?;
         Ok(out.grid("Checkpoint", &checkpoint_grid(state.checkpoint()))?)
     }
@@ -134,6 +138,7 @@ mod tests {
             partition: 1,
             next_offset: Some(7),
             forget: false,
+            keep_others: false,
             cluster: None,
             timestamp_ms_max: None,
         }

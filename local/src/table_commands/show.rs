@@ -23,6 +23,9 @@ pub(super) fn show(name: &str, state: &TableState, snapshots_max: usize, out: &m
     let shown = snapshots_max.min(count);
     out.grid(&format!("Snapshots ({shown} of {count})"), &snapshots_grid(metadata, snapshots_max))?;
     let anchor = state.checkpoint().anchor.map(|anchor| format!(" (committed with snapshot {})", anchor.snapshot_id));
+    if let Some(fault) = state.checkpoint_fault() {
+        out.line(format!("The checkpoint below does not hold: {fault}"))?;
+    }
     out.grid(&format!("Checkpoint{}", anchor.unwrap_or_default()), &checkpoint_grid(state.checkpoint()))
 }
 

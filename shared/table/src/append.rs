@@ -60,6 +60,7 @@ impl Table {
         let mut current = base.clone();
         // Ends: `Course` bounds the attempts.
         loop {
+            current.sound_checkpoint(self.ident())?;
             if supersedes(base, &current, &advances) {
                 course.abandon(&current).await;
                 return Ok(Appended::Superseded { state: current, attempts: course.attempts() });

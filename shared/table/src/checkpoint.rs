@@ -52,7 +52,7 @@ pub struct Anchor {
 }
 
 /// A checkpoint property that cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "set table property `{CHECKPOINT_PROPERTY}` back to what an earlier metadata file holds, or \
      set it anew with `tributary table set-checkpoint`: expected a checkpoint of layout \

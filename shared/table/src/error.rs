@@ -3,9 +3,9 @@
 use iceberg::TableIdent;
 
 use crate::catalog::{CatalogError, display};
-use crate::checkpoint::{CheckpointFormatError, EpochError};
+use crate::checkpoint::EpochError;
 use crate::data_files::DataFileError;
-use crate::lineage::HistoryError;
+use crate::state::CheckpointFault;
 use crate::storage::LocationError;
 
 /// What a failure asks of the caller.
@@ -26,21 +26,13 @@ pub enum TableError {
     /// No store serves the table's location.
     #[error(transparent)]
     Location(#[from] LocationError),
-    /// The checkpoint property can't be read.
+    /// The checkpoint can't be read, or does not belong to the table's history.
     #[error("table `{table}`: {source}")]
-    CheckpointFormat {
+    Checkpoint {
         /// The table.
         table: String,
         /// What is wrong with it.
-        source: CheckpointFormatError,
-    },
-    /// The checkpoint does not belong to the table's history.
-    #[error("table `{table}`: {source}")]
-    History {
-        /// The table.
-        table: String,
-        /// What was found instead.
-        source: HistoryError,
+        source: Box<CheckpointFault>,
     },
     /// Records below the checkpoint that can't be redelivered ones.
     #[error("table `{table}`: {source}")]
@@ -56,7 +48,7 @@ pub enum TableError {
         /// The table.
         table: String,
         /// Why not.
-        source: DataFileError,
+        source: Box<DataFileError>,
     },
     /// A file could not be read or written.
     #[error("try again, then check permissions: {operation} for table `{table}`: expected success, found: {source}")]
@@ -66,7 +58,7 @@ pub enum TableError {
         /// The table.
         table: String,
         /// The storage's words.
-        source: iceberg::Error,
+        source: Box<iceberg::Error>,
     },
     /// Metadata could not be built or read as Iceberg metadata.
     #[error(
@@ -78,7 +70,7 @@ pub enum TableError {
         /// The table.
         table: String,
         /// iceberg's words.
-        source: iceberg::Error,
+        source: Box<iceberg::Error>,
     },
     /// A table this build does not write.
     #[error("{remedy}: table `{table}`: expected {expected}, found {found}")]
@@ -135,11 +127,11 @@ pub(crate) struct Blame<'a>(pub(crate) &'a TableIdent);
 impl Blame<'_> {
     pub(crate) fn storage(&self, operation: &'static str) -> impl FnOnce(iceberg::Error) -> TableError + use<> {
         let table = display(self.0);
-        move |source| TableError::Storage { operation, table, source }
+        move |source| TableError::Storage { operation, table, source: Box::new(source) }
     }
 
     pub(crate) fn metadata(&self, operation: &'static str) -> impl FnOnce(iceberg::Error) -> TableError + use<> {
         let table = display(self.0);
-        move |source| TableError::Metadata { operation, table, source }
+        move |source| TableError::Metadata { operation, table, source: Box::new(source) }
     }
 }

@@ -60,15 +60,25 @@ impl Table {
 
     /// Sets (or with `None` forgets) one partition's progress: how an operator starts a new epoch or mends a checkpoint.
     ///
-    /// With `progress: None` the next record of the partition is taken as new, whatever its offset.
+    /// With `progress: None` the next record of the partition is taken as new, whatever its offset. Where the checkpoint has
+    /// a [`TableState::checkpoint_fault`], setting one partition declares all others to be as stored; `keep_others` says so.
     pub async fn set_checkpoint(
         &self,
         partition: &SourcePartition,
         progress: Option<PartitionProgress>,
+        keep_others: bool,
         deadline: Instant,
     ) -> Result<TableState, TableError> {
         let blame = Blame(self.ident());
         self.update(deadline, |state, builder| {
+            if let (Some(fault), false) = (state.checkpoint_fault(), keep_others) {
+                return Err(TableError::Unsupported {
+                    remedy: "compare every partition with the table's rows, then set one with `--keep-others`, which takes the others as stored",
+                    table: display(self.ident()),
+                    expected: "a checkpoint that holds, so that one partition can be set alone",
+                    found: format!("one to be decided upon as a whole ({fault})"),
+                });
+            }
             let mut checkpoint = state.checkpoint().clone();
             match progress {
                 Some(progress) => checkpoint.set(partition.clone(), progress),

@@ -30,6 +30,6 @@ pub use connect::{
 pub use data_files::{DataFileError, EncodedFile, EncodedFiles};
 pub use error::{Remedy, TableError};
 pub use lineage::{HistoryError, LINEAGE_PROPERTY, of_snapshot as lineage_of_snapshot};
-pub use state::TableState;
+pub use state::{CheckpointFault, TableState};
 pub use storage::{LocationError, ObjectStore, S3StorageFactory};
 pub use table::{Table, TableDefinition};

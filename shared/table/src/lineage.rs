@@ -14,7 +14,7 @@ use crate::checkpoint::{Advance, Anchor, Checkpoint};
 pub const LINEAGE_PROPERTY: &str = "tributary.lineage";
 
 /// A checkpoint that cannot be reconciled with the table's history: the function halts.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error(
     "set the checkpoint with `tributary table set-checkpoint` to what the table really holds: the checkpoint \
      belongs to snapshot {snapshot_id} (sequence number {sequence_number}): expected it in the history of the \

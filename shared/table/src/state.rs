@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
-use iceberg::spec::{FormatVersion, ManifestFile, ManifestList, SchemaRef, TableMetadataRef};
+use iceberg::spec::{FormatVersion, ManifestFile, ManifestList, SchemaRef, TableMetadata, TableMetadataRef};
 
 use crate::catalog::{Pointer, display};
-use crate::checkpoint::{CHECKPOINT_PROPERTY, Checkpoint};
+use crate::checkpoint::{CHECKPOINT_PROPERTY, Checkpoint, CheckpointFormatError};
 use crate::error::{Blame, TableError};
-use crate::lineage;
+use crate::lineage::{self, HistoryError};
 use crate::metadata_file;
 
 /// A table as of one pointer. Cheap to clone.
@@ -19,6 +19,7 @@ pub struct TableState {
     pub(crate) metadata: TableMetadataRef,
     pub(crate) manifests: Arc<Vec<ManifestFile>>,
     pub(crate) checkpoint: Arc<Checkpoint>,
+    pub(crate) fault: Option<Arc<CheckpointFault>>,
     pub(crate) file_io: FileIO,
 }
 
@@ -38,9 +39,22 @@ impl TableState {
         self.metadata.current_schema()
     }
 
-    /// The checkpoint that holds for the table's head.
+    /// The checkpoint that holds for the table's head; with a [`Self::checkpoint_fault`] the one stored, for people to look at.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Why the checkpoint can't be relied on: nothing may be committed until a person has set it.
+    pub fn checkpoint_fault(&self) -> Option<&CheckpointFault> {
+        self.fault.as_deref()
+    }
+
+    /// The checkpoint, only if it can be relied on.
+    pub(crate) fn sound_checkpoint(&self, table: &TableIdent) -> Result<&Checkpoint, TableError> {
+        match self.fault.as_deref() {
+            None => Ok(&self.checkpoint),
+            Some(fault) => Err(TableError::Checkpoint { table: display(table), source: Box::new(fault.clone()) }),
+        }
     }
 
     /// The manifests of the head snapshot.
@@ -86,15 +100,31 @@ impl TableState {
                 found: "format version 1".to_owned(),
             });
         }
-        let stored = match metadata.properties().get(CHECKPOINT_PROPERTY) {
-            None => Checkpoint::default(),
-            Some(text) => Checkpoint::from_property(text)
-                .map_err(|source| TableError::CheckpointFormat { table: display(table), source })?,
+        let (checkpoint, fault) = match checkpoint_of(&metadata) {
+            Ok(checkpoint) => (checkpoint, None),
+            Err((stored, fault)) => (stored, Some(Arc::new(fault))),
         };
-        let checkpoint = lineage::reconciled(&metadata, stored)
-            .map_err(|source| TableError::History { table: display(table), source })?;
-        Ok(Self { pointer, metadata, manifests: Arc::new(manifests), checkpoint: Arc::new(checkpoint), file_io })
+        let (manifests, checkpoint) = (Arc::new(manifests), Arc::new(checkpoint));
+        Ok(Self { pointer, metadata, manifests, checkpoint, fault, file_io })
     }
+}
+
+/// A checkpoint that can't be relied on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointFault {
+    /// The property can't be read.
+    #[error(transparent)]
+    Format(#[from] CheckpointFormatError),
+    /// It does not belong to the table's history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+/// The checkpoint that holds for the head, or what is stored and why it does not hold.
+fn checkpoint_of(metadata: &TableMetadata) -> Result<Checkpoint, (Checkpoint, CheckpointFault)> {
+    let Some(text) = metadata.properties().get(CHECKPOINT_PROPERTY) else { return Ok(Checkpoint::default()) };
+    let stored = Checkpoint::from_property(text).map_err(|error| (Checkpoint::default(), error.into()))?;
+    lineage::reconciled(metadata, stored.clone()).map_err(|error| (stored, error.into()))
 }
 
 /// The entries of a manifest list, with the sequence numbers it assigns.

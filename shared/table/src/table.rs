@@ -80,14 +80,14 @@ impl Table {
 
     /// Where a batch's unseen records begin, by a state's checkpoint.
     pub fn cut(&self, state: &TableState, batch: &PartitionRecords) -> Result<Cut, TableError> {
-        let done = state.checkpoint.cut(batch);
+        let done = state.sound_checkpoint(&self.ident)?.cut(batch);
         done.map_err(|source| TableError::Epoch { table: display(&self.ident), source })
     }
 
     /// Encodes rows (shaped by the state's current schema) as data files of the table.
     pub fn encode(&self, state: &TableState, rows: &RecordBatch) -> Result<EncodedFiles, TableError> {
         let done = data_files::encode(&state.metadata, rows);
-        done.map_err(|source| TableError::DataFile { table: display(&self.ident), source })
+        done.map_err(|source| TableError::DataFile { table: display(&self.ident), source: Box::new(source) })
     }
 
     fn keep(&self, state: TableState) -> TableState {

@@ -36,6 +36,16 @@ pub enum DataFileError {
     /// Iceberg's own code refused the partition transform or the metadata.
     #[error("check the partition spec against the schema: expected partition values for the batch, found: {0}")]
     Partition(#[source] iceberg::Error),
+    /// A partition field whose values can't be computed or written.
+    #[error("change the partition spec: partition field `{field}`: expected {expected}, found {found}")]
+    PartitionField {
+        /// Name of the partition field.
+        field: String,
+        /// What would be served.
+        expected: &'static str,
+        /// What the spec has.
+        found: String,
+    },
     /// Arrow refused to regroup or measure the rows.
     #[error("report this as a bug: expected to regroup rows by partition, found: {0}")]
     Arrow(#[from] arrow_schema::ArrowError),
