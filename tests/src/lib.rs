@@ -224,7 +224,8 @@ pub fn append_with_pyiceberg(lake: &LocalLake, rows: &[Value]) {
     foreign(lake, &json!({"append": rows}));
 }
 
-/// Changes the schema by PyIceberg: `{"add": [["name", "type"]], "drop": ["name"]}`.
+/// Changes the schema by PyIceberg: `{"add": [["name", "type"]], "drop": ["name"], "rename": [["name", "new"]],
+/// "widen": [["name", "type"]]}`.
 pub fn evolve_with_pyiceberg(lake: &LocalLake, change: &Value) {
     foreign(lake, change);
 }

@@ -50,7 +50,10 @@ fn each_crate_imports_only_what_its_place_allows() {
     ];
     for (name, allowed) in allowed {
         let imports = ours(&packages[name].normal);
-        assert!(imports.is_subset(&allowed.iter().copied().collect()), "{name} imports {imports:?}, allowed: {allowed:?}");
+        assert!(
+            imports.is_subset(&allowed.iter().copied().collect()),
+            "{name} imports {imports:?}, allowed: {allowed:?}"
+        );
     }
 }
 

@@ -1,6 +1,9 @@
 """A foreign engine in the middle of ours: appends rows or changes the schema of a table by PyIceberg.
 
-    foreign_writer.py CATALOG_DB NAMESPACE.TABLE '{"append": [{...}], "add": [["name", "type"]], "drop": ["name"]}'
+    foreign_writer.py CATALOG_DB NAMESPACE.TABLE CHANGE
+
+CHANGE is JSON with any of {"append": [{...}], "add": [["name", "type"]], "drop": ["name"], "rename": [["name", "new"]],
+"widen": [["name", "type"]]}; what is not an append is one schema change, made in that order.
 """
 
 import json
@@ -19,12 +22,16 @@ def main() -> None:
     table = SqlCatalog("local", uri=f"sqlite:///{database}", warehouse="file:///unused").load_table(name)
     if change.get("append"):
         table.append(pa.Table.from_pylist(change["append"], schema=schema_to_pyarrow(table.schema(), include_field_ids=False)))
-    if change.get("add") or change.get("drop"):
+    if any(change.get(kind) for kind in ("add", "drop", "rename", "widen")):
         with table.update_schema() as update:
             for column, kind in change.get("add", []):
                 update.add_column(column, TYPES[kind])
             for column in change.get("drop", []):
                 update.delete_column(column)
+            for column, name in change.get("rename", []):
+                update.rename_column(column, name)
+            for column, kind in change.get("widen", []):
+                update.update_column(column, TYPES[kind])
 
 
 main()

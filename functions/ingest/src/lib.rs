@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tributary_kafka::{ClusterIdentity, KafkaEvent, PartitionRecords, records_by_partition};
-use tributary_table::{AppendRequest, Appended, TableState};
+use tributary_table::{AppendRequest, Appended, Healed, TableState};
 
 pub use config::{Config, SETTINGS};
 pub use context::Context;
@@ -46,7 +46,7 @@ pub async fn ingest(
     if records.is_empty() {
         return Ok(report);
     }
-    let (mut state, mut prepared) = refresh_and_prepare(&records, context).await?;
+    let (mut state, mut prepared) = refresh_and_prepare(&records, deadline, now_ms, context, &mut report).await?;
     for _ in 0..REPLANS_MAX {
         refuse_unknown_cluster(&cluster, &records, &state)?;
         report.describe(&prepared);
@@ -81,15 +81,20 @@ fn cluster_of(event: &KafkaEvent, context: &Context) -> Result<ClusterIdentity, 
 /// Reads the table while decoding by the state a warm function keeps; decodes again only when the table moved.
 async fn refresh_and_prepare(
     records: &Arc<Vec<PartitionRecords>>,
+    deadline: Instant,
+    now_ms: i64,
     context: &Context,
+    report: &mut Report,
 ) -> Result<(TableState, Prepared), IngestError> {
     let Some(cached) = context.table().cached() else {
         let state = context.table().refresh().await?;
         let prepared = prepare(records, &state, context).await?;
         return Ok((state, prepared));
     };
-    let (fresh, early) = tokio::join!(context.table().refresh(), prepare(records, &cached, context));
-    let fresh = fresh?;
+    let refresh = context.table().refresh_and_heal(now_ms, deadline);
+    let (fresh, early) = tokio::join!(refresh, prepare(records, &cached, context));
+    let Healed { state: fresh, rows } = fresh?;
+    report.rows_healed = rows;
     let prepared = match early {
         Ok(prepared) if fresh.metadata_location() == cached.metadata_location() => prepared,
         // Whatever the old state led to, an error included, counts for nothing on the new one.

@@ -23,6 +23,8 @@ pub struct Report {
     pub fields_ignored: u64,
     /// Offsets missing between the checkpoint and the event (transactions, compaction and retention make gaps).
     pub offset_gap: u64,
+    /// Rows of earlier commits of this function that another writer had overwritten, put back first (INV-7).
+    pub rows_healed: u64,
     /// Data files added.
     pub data_files: u64,
     /// The snapshot that holds the rows; none when there was nothing to commit.
@@ -62,6 +64,7 @@ impl Report {
             rows_held = self.rows_held,
             fields_ignored = self.fields_ignored,
             offset_gap = self.offset_gap,
+            rows_healed = self.rows_healed,
             data_files = self.data_files,
             snapshot_id = self.snapshot_id,
             commit_attempts = self.commit_attempts,

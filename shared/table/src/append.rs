@@ -1,11 +1,13 @@
 //! Append: rows and their offsets, in one step (INV-2).
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::checkpoint::Advance;
 use crate::commit::{Attempt, Course, Limits, Settled};
-use crate::data_files::EncodedFiles;
+use crate::data_files::{DescribedFiles, EncodedFiles};
 use crate::error::{Blame, TableError};
+use crate::heal::Remembered;
 use crate::snapshot::AppendPlan;
 use crate::state::TableState;
 use crate::table::Table;
@@ -48,19 +50,38 @@ pub enum Appended {
     },
 }
 
+/// What `Table::commit_files` commits: files, offsets, and what is still to be put.
+pub(crate) struct FilesToCommit {
+    pub(crate) files: DescribedFiles,
+    pub(crate) puts: Vec<(String, Bytes)>,
+    pub(crate) advances: Vec<Advance>,
+    /// The lost snapshot these files are put back from.
+    pub(crate) heals: Option<i64>,
+}
+
 impl Table {
     /// Commits rows and offsets on top of `request.base`, or of what other writers made of it meanwhile.
     pub async fn append(&self, request: AppendRequest<'_>) -> Result<Appended, TableError> {
         let AppendRequest { base, files, advances, now_ms, deadline } = request;
+        let (files, puts) = files.split();
+        self.commit_files(base, FilesToCommit { files, puts, advances, heals: None }, now_ms, deadline).await
+    }
+
+    pub(crate) async fn commit_files(
+        &self,
+        base: &TableState,
+        commit: FilesToCommit,
+        now_ms: i64,
+        deadline: Instant,
+    ) -> Result<Appended, TableError> {
+        let FilesToCommit { files, puts, advances, heals } = commit;
         let blame = Blame(self.ident());
-        let plan = AppendPlan::try_new(base, &files).await.map_err(blame.metadata("write the manifest"))?;
-        let data_files = files.files.iter().map(|file| (file.data_file.file_path().to_owned(), file.bytes.clone()));
-        let shared = data_files.chain(plan.manifest_file()).collect();
+        let plan = AppendPlan::try_new(base, &files, heals).await.map_err(blame.metadata("write the manifest"))?;
+        let shared = puts.into_iter().chain(plan.manifest_file()).collect();
         let mut course = Course::new(self, Limits::of_table(&base.metadata, deadline), shared);
         let mut current = base.clone();
         // Ends: `Course` bounds the attempts.
         loop {
-            current.sound_checkpoint(self.ident())?;
             if supersedes(base, &current, &advances) {
                 course.abandon(&current).await;
                 return Ok(Appended::Superseded { state: current, attempts: course.attempts() });
@@ -73,6 +94,7 @@ impl Table {
             match course.attempt(&current, attempt, holds_it).await? {
                 Settled::Landed(state) => {
                     let (snapshot_id, attempts) = (plan.snapshot_id, course.attempts());
+                    self.remember(Remembered::of(&state, snapshot_id, files, advances));
                     return Ok(Appended::Committed { snapshot_id, attempts, state });
                 }
                 Settled::Lost(state) => current = state,
@@ -87,6 +109,7 @@ fn supersedes(base: &TableState, current: &TableState, advances: &[Advance]) -> 
         base.checkpoint.progress(&advance.partition) != current.checkpoint.progress(&advance.partition)
     };
     base.metadata.uuid() != current.metadata.uuid()
+        || current.fault.is_some()
         || base.metadata.current_schema_id() != current.metadata.current_schema_id()
         || base.metadata.default_partition_spec_id() != current.metadata.default_partition_spec_id()
         || advances.iter().any(moved)

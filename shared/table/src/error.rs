@@ -95,6 +95,18 @@ pub enum TableError {
         /// How many attempts were made.
         attempts: u32,
     },
+    /// A commit of ours was overwritten, and its files no longer fit the table.
+    #[error(
+        "add the data files of the lost snapshot by hand (its id is in the function's log), then restart the function: table `{table}`: \
+         expected snapshot {snapshot_id} of ours in its history, found that another writer overwrote it and changed the schema or \
+         partition spec its files were written with"
+    )]
+    Overwritten {
+        /// The table.
+        table: String,
+        /// The lost snapshot.
+        snapshot_id: i64,
+    },
     /// A commit whose outcome could not be learned before the deadline. Its files are kept.
     #[error(
         "deliver the batch again; what was committed will be recognised: commit to table `{table}`: expected to learn \

@@ -12,6 +12,7 @@ mod connect;
 mod data_files;
 mod error;
 mod evolve;
+mod heal;
 mod lineage;
 mod metadata_file;
 mod snapshot;
@@ -29,6 +30,7 @@ pub use connect::{
 };
 pub use data_files::{DataFileError, EncodedFile, EncodedFiles};
 pub use error::{Remedy, TableError};
+pub use heal::Healed;
 pub use lineage::{HistoryError, LINEAGE_PROPERTY, of_snapshot as lineage_of_snapshot};
 pub use state::{CheckpointFault, TableState};
 pub use storage::{LocationError, ObjectStore, S3StorageFactory};

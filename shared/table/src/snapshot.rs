@@ -6,18 +6,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot,
+    DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot,
     SnapshotRef, Summary, TableMetadata,
 };
 use iceberg::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::checkpoint::{Advance, Anchor, CHECKPOINT_PROPERTY};
-use crate::data_files::EncodedFiles;
+use crate::data_files::DescribedFiles;
 use crate::lineage;
 use crate::metadata_file::{self, NewMetadata};
 use crate::state::{TableState, parse_manifests};
 use crate::storage::Captured;
+
+/// Name of the snapshot summary entry of a snapshot that puts back a lost one: the lost one's id.
+const HEALS_PROPERTY: &str = "tributary.heals-snapshot-id";
 
 /// An append that keeps its identity over every attempt: the snapshot id is how an unknown outcome is recognised.
 pub(crate) struct AppendPlan {
@@ -26,6 +29,8 @@ pub(crate) struct AppendPlan {
     /// The manifest of the new data files; `None` when the batch has no rows.
     manifest: Option<(ManifestFile, Bytes)>,
     added: BTreeMap<&'static str, u64>,
+    /// The snapshot this one puts back, if it does.
+    heals: Option<i64>,
 }
 
 /// Everything one attempt would put and swap in.
@@ -36,7 +41,7 @@ pub(crate) struct Proposal {
 }
 
 impl AppendPlan {
-    pub(crate) async fn try_new(base: &TableState, files: &EncodedFiles) -> Result<Self> {
+    pub(crate) async fn try_new(base: &TableState, files: &DescribedFiles, heals: Option<i64>) -> Result<Self> {
         let metadata = &base.metadata;
         let snapshot_id = unused_snapshot_id(metadata)?;
         let commit_id = Uuid::now_v7();
@@ -44,15 +49,15 @@ impl AppendPlan {
             true => None,
             false => Some(manifest(metadata, files, snapshot_id, commit_id).await?),
         };
-        let partitions: HashSet<_> = files.files.iter().map(|file| file.data_file.partition()).collect();
-        let sum = |of: fn(&crate::EncodedFile) -> u64| files.files.iter().map(of).sum::<u64>();
+        let partitions: HashSet<_> = files.files.iter().map(|file| file.partition()).collect();
+        let sum = |of: fn(&DataFile) -> u64| files.files.iter().map(of).sum::<u64>();
         let added = BTreeMap::from([
             ("added-data-files", files.files.len() as u64),
-            ("added-records", sum(|file| file.data_file.record_count())),
-            ("added-files-size", sum(|file| file.data_file.file_size_in_bytes())),
+            ("added-records", sum(DataFile::record_count)),
+            ("added-files-size", sum(DataFile::file_size_in_bytes)),
             ("changed-partition-count", partitions.len() as u64),
         ]);
-        Ok(Self { snapshot_id, commit_id, manifest, added })
+        Ok(Self { snapshot_id, commit_id, manifest, added, heals })
     }
 
     /// The manifest to put, once, with the first attempt.
@@ -127,6 +132,9 @@ impl AppendPlan {
         entries.insert("manifests-replaced".to_owned(), "0".to_owned());
         entries.insert("engine-name".to_owned(), "tributary".to_owned());
         entries.insert("engine-version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        if let Some(lost) = self.heals {
+            entries.insert(HEALS_PROPERTY.to_owned(), lost.to_string());
+        }
         entries.insert(lineage::LINEAGE_PROPERTY.to_owned(), lineage::to_summary(advances));
         Summary { operation: Operation::Append, additional_properties: entries }
     }
@@ -158,7 +166,7 @@ fn unused_snapshot_id(metadata: &TableMetadata) -> Result<i64> {
 
 async fn manifest(
     metadata: &TableMetadata,
-    files: &EncodedFiles,
+    files: &DescribedFiles,
     snapshot_id: i64,
     commit_id: Uuid,
 ) -> Result<(ManifestFile, Bytes)> {
@@ -179,7 +187,7 @@ async fn manifest(
     };
     for file in &files.files {
         // -1: the sequence number is inherited from the manifest list, whichever attempt wins.
-        writer.add_file(file.data_file.clone(), -1)?;
+        writer.add_file(file.clone(), -1)?;
     }
     let manifest = writer.write_manifest_file().await?;
     Ok((manifest, only(captured)?))

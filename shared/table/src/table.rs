@@ -1,6 +1,6 @@
 //! A table: its catalog entry, its storage, and the state a warm function keeps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
@@ -16,6 +16,7 @@ use crate::checkpoint::Cut;
 use crate::commit::{Attempt, Course, Limits, Settled};
 use crate::data_files::{self, EncodedFiles};
 use crate::error::{Blame, TableError};
+use crate::heal::{REMEMBERED_MAX, Remembered};
 use crate::metadata_file::NewMetadata;
 use crate::state::TableState;
 use crate::storage::ObjectStore;
@@ -27,6 +28,8 @@ pub struct Table {
     catalog: Arc<dyn Catalog>,
     store: ObjectStore,
     cached: Mutex<Option<TableState>>,
+    /// The latest commits of this instance, oldest first (INV-7).
+    recent: Mutex<VecDeque<Remembered>>,
 }
 
 /// What a new table is made of.
@@ -45,7 +48,7 @@ pub struct TableDefinition {
 impl Table {
     /// A handle; nothing is read yet.
     pub fn new(ident: TableIdent, catalog: Arc<dyn Catalog>, store: ObjectStore) -> Self {
-        Self { ident, catalog, store, cached: Mutex::default() }
+        Self { ident, catalog, store, cached: Mutex::default(), recent: Mutex::default() }
     }
 
     /// The table's name.
@@ -88,6 +91,22 @@ impl Table {
     pub fn encode(&self, state: &TableState, rows: &RecordBatch) -> Result<EncodedFiles, TableError> {
         let done = data_files::encode(&state.metadata, rows);
         done.map_err(|source| TableError::DataFile { table: display(&self.ident), source: Box::new(source) })
+    }
+
+    pub(crate) fn remember(&self, commit: Remembered) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() == REMEMBERED_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(commit);
+    }
+
+    pub(crate) fn forget(&self, snapshot_id: i64) {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).retain(|commit| commit.snapshot_id() != snapshot_id);
+    }
+
+    pub(crate) fn remembered(&self) -> VecDeque<Remembered> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn keep(&self, state: TableState) -> TableState {

@@ -30,6 +30,23 @@ pub struct EncodedFiles {
     pub partition_spec_id: i32,
 }
 
+/// Data files as a manifest needs them: where they are and what they hold, without their bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct DescribedFiles {
+    pub(crate) files: Vec<DataFile>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) partition_spec_id: i32,
+}
+
+impl EncodedFiles {
+    /// The description, and what is still to be put, by path.
+    pub(crate) fn split(self) -> (DescribedFiles, Vec<(String, Bytes)>) {
+        let puts = self.files.iter().map(|file| (file.data_file.file_path().to_owned(), file.bytes.clone())).collect();
+        let files = self.files.into_iter().map(|file| file.data_file).collect();
+        (DescribedFiles { files, schema: self.schema, partition_spec_id: self.partition_spec_id }, puts)
+    }
+}
+
 /// Rows that can't be written as data files of this table.
 #[derive(Debug, thiserror::Error)]
 pub enum DataFileError {
