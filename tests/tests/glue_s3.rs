@@ -102,6 +102,24 @@ async fn a_reply_lost_on_the_wire_commits_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_arrives_after_it_was_given_up_changes_nothing() {
+    let lake = Lake::new().await;
+    let context = lake.context();
+    // Longer than the function waits for the answer: it reads the table, finds nothing and tries again, and wins.
+    lake.server.inject(&Fault::once("UpdateTable", FaultMode::Delay).delayed(13_000)).unwrap();
+    let report = deliver(&Batch::new().rows(0, 0..4).event(), &context).await.unwrap();
+    assert_eq!((report.rows_committed, report.commit_attempts), (4, 2));
+    deliver(&Batch::new().rows(0, 2..6).event(), &context).await.unwrap();
+    let updates = || lake.server.call_log().unwrap().into_iter().filter(|call| call.operation == "UpdateTable");
+    while updates().any(|call| call.ended_us.is_none()) {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    let answers: Vec<Option<u16>> = updates().map(|call| call.status).collect();
+    assert_eq!(answers, [Some(400), Some(200), Some(200)], "the late update must have been refused");
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), (0..6).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_was_not_applied_is_tried_again() {
     for mode in [FaultMode::Unavailable, FaultMode::Throttle, FaultMode::Conflict] {
         let lake = Lake::new().await;

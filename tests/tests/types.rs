@@ -168,7 +168,17 @@ async fn nested_columns_of_every_kind_arrive_as_both_readers_say() {
         json!({"id": 4, "lines": [{"sku": "", "quantity": null, "price": null}], "devices": null, "counts": null,
                "place": {"city": null, "codes": null, "geo": {"lat": -0.5, "day": null}}, "grid": [[false]]}),
     ];
-    assert_eq!(read_both(&lake.at()).unwrap().rows, expected);
+    assert_eq!(read_with_duckdb(&lake.at()).unwrap().rows, expected);
+    // PyIceberg 0.12 shows a NULL list or map of structs as an empty one, also where it wrote it itself.
+    let as_pyiceberg = expected.map(|mut row| {
+        for column in ["lines", "devices"] {
+            if row[column].is_null() {
+                row[column] = json!([]);
+            }
+        }
+        row
+    });
+    assert_eq!(read_with_pyiceberg(&lake.at()).unwrap().rows, as_pyiceberg);
 }
 
 #[tokio::test(flavor = "multi_thread")]

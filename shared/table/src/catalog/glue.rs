@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_glue::Client;
 use aws_sdk_glue::config::retry::RetryConfig;
+use aws_sdk_glue::config::timeout::TimeoutConfig;
 use aws_sdk_glue::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{DatabaseInput, Table};
 use iceberg::TableIdent;
@@ -13,6 +15,10 @@ use iceberg::spec::TableMetadata;
 
 use super::glue_table::{METADATA_LOCATION, TABLE_TYPE, created_input, updated_input};
 use super::{Catalog, CatalogError, Pointer, Swap, display};
+
+/// Longest wait for an update's answer. Glue takes tens of milliseconds; past this the outcome counts as unknown and is read,
+/// which costs less than the rest of the invocation.
+const UPDATE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Tables in AWS Glue's data catalog.
 #[derive(Debug)]
@@ -139,7 +145,9 @@ impl Catalog for GlueCatalog {
             .skip_archive(true)
             .version_id(&base.version);
         // One attempt: a resent update whose first reply was lost would be answered with a conflict of our own making.
-        let once = aws_sdk_glue::config::Builder::new().retry_config(RetryConfig::disabled());
+        let once = aws_sdk_glue::config::Builder::new()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(UPDATE_WAIT_MAX).build());
         match request.customize().config_override(once).send().await {
             Ok(_) => Ok(Swap::Swapped),
             Err(error) => match error.code() {

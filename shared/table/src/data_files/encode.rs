@@ -14,6 +14,7 @@ use iceberg::spec::{
     TableMetadata, Type,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
@@ -100,8 +101,10 @@ impl Encoder {
     fn parquet(&self, rows: &RecordBatch) -> Result<(Bytes, ParquetMetaData), DataFileError> {
         let columns: Vec<ArrayRef> = rows.columns().to_vec();
         let annotated = RecordBatch::try_new(Arc::clone(&self.arrow_schema), columns)?;
-        let mut writer =
-            ArrowWriter::try_new(Vec::new(), Arc::clone(&self.arrow_schema), Some(self.properties.clone()))?;
+        // Without Arrow's own copy of the schema, which Java's writers don't leave either: where there is one, PyIceberg takes
+        // its spelling of UTC for another time zone than that of a column which an older file lacks.
+        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
+        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.arrow_schema), options)?;
         writer.write(&annotated)?;
         let footer = writer.finish()?;
         Ok((Bytes::from(std::mem::take(writer.inner_mut())), footer))
