@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_cause_that_is_told_already_is_not_told_again() {
         let source = iceberg::Error::new(iceberg::ErrorKind::Unexpected, "no such file");
-        let error = TableError::Storage { operation: "read", table: "a.b".to_owned(), source };
+        let error = TableError::Storage { operation: "read", table: "a.b".to_owned(), source: Box::new(source) };
         let report = CliError::from(error).report();
         assert_eq!(report.matches("no such file").count(), 1, "{report}");
     }

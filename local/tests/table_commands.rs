@@ -194,6 +194,16 @@ async fn published_rows_are_polled_into_the_table_once() {
 
     let ids = readers::count_ids(&place.table("a.b"), "id").unwrap();
     assert_eq!((ids.rows, ids.distinct), (250, 250));
+    // Each run without a count publishes exactly one new row.
+    for _ in 0..2 {
+        let one = place.run(&["publish", "--bootstrap-servers", broker, "--topic", "sample"]).await.unwrap();
+        assert_shows(&one, &["published 1 row(s) to `sample`"]);
+    }
+    let third = place.run(&[&poll[..], &["--group", "one"]].concat()).await.unwrap();
+    assert_shows(&third, &["delivered 2 record(s)"]);
+    let ids = readers::count_ids(&place.table("a.b"), "id").unwrap();
+    assert_eq!((ids.rows, ids.distinct), (252, 252));
+
     let shown = place.run(&["table", "show", "a.b"]).await.unwrap();
     assert_shows(&shown, &["sample 0: 0-", "test-cluster"]);
     let head = place.run(&["table", "head", "a.b", "--rows", "4"]).await.unwrap();

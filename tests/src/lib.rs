@@ -1,6 +1,7 @@
 //! The ground the end-to-end tests stand on: a table in a folder or at the S3 and Glue endpoints, and batches for it.
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
+pub mod bounds;
 mod meddling;
 mod partition_cases;
 mod partitioned;
@@ -224,8 +225,8 @@ pub fn append_with_pyiceberg(lake: &LocalLake, rows: &[Value]) {
     foreign(lake, &json!({"append": rows}));
 }
 
-/// Changes the schema by PyIceberg: `{"add": [["name", "type"]], "drop": ["name"], "rename": [["name", "new"]],
-/// "widen": [["name", "type"]]}`.
+/// Changes the schema or the properties by PyIceberg: `{"add": [["name", "type"]], "drop": ["name"], "rename": [["name", "new"]],
+/// "widen": [["name", "type"]], "properties": {"name": "value"}}`.
 pub fn evolve_with_pyiceberg(lake: &LocalLake, change: &Value) {
     foreign(lake, change);
 }

@@ -285,29 +285,27 @@ async fn a_recreated_topic_halts_and_drops_nothing() {
     deliver(&Batch::new().rows(0, 0..5).event(), &context).await.unwrap();
     // The same offsets again, but newer than anything committed: no redelivery looks like this.
     let mut builder = tributary_kafka::EventBuilder::msk(tributary_tests::ARN, "b-1.test.example:9098");
-    builder.push(
-        "events",
-        0,
-        tributary_kafka::Record {
-            offset: 0,
-            timestamp_ms: tributary_tests::NOW_MS + 1_000_000,
+    for offset in 0..3 {
+        let record = tributary_kafka::Record {
+            offset,
+            timestamp_ms: tributary_tests::NOW_MS + 1_000_000 + offset,
             timestamp_type: None,
             key: tributary_kafka::Payload::Null,
-            value: tributary_kafka::Payload::Bytes(row(0, 77).to_string().into_bytes().into()),
+            value: tributary_kafka::Payload::Bytes(row(0, 70 + offset).to_string().into_bytes().into()),
             headers: Vec::new(),
-        },
-    );
+        };
+        builder.push("events", 0, record);
+    }
     let event = builder.build();
     let error = deliver(&event, &context).await.unwrap_err();
     assert_eq!(error.kind(), "Halt");
-    assert!(error.to_string().contains("set-checkpoint --topic events --partition 0"), "{error}");
+    assert!(error.to_string().contains("set-checkpoint --topic events --partition 0 --forget"), "{error}");
+    // What the error names loses none of the new epoch's records.
     let state = lake.table().refresh().await.unwrap();
-    let (partition, mut progress) =
-        state.checkpoint().iter().map(|(at, progress)| (at.clone(), progress)).next().unwrap();
-    progress.next_offset = 0;
-    lake.table().set_checkpoint(&partition, Some(progress), false, far()).await.unwrap();
-    assert_eq!(deliver(&event, &context).await.unwrap().rows_committed, 1);
-    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [0, 1, 2, 3, 4, 77]);
+    let partition = state.checkpoint().iter().map(|(at, _)| at.clone()).next().unwrap();
+    lake.table().set_checkpoint(&partition, None, false, far()).await.unwrap();
+    assert_eq!(deliver(&event, &context).await.unwrap().rows_committed, 3);
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [0, 1, 2, 3, 4, 70, 71, 72]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,8 @@ async fn an_overwritten_commit_is_put_back_once_and_the_foreign_change_stays() {
     assert_eq!(ids(&table.rows), expected);
     assert!(table.columns.contains(&"colour".to_owned()));
     let snapshots = inspect(&lake.at()).unwrap()["snapshots"].clone();
-    let heals = |snapshot: &serde_json::Value| snapshot["summary"]["tributary.heals-snapshot-id"] == lost.to_string();
+    let lost = json!(lost.to_string());
+    let heals = |snapshot: &serde_json::Value| snapshot["summary"]["tributary.heals-snapshot-id"] == lost;
     assert!(snapshots.as_array().unwrap().iter().any(heals), "{snapshots}");
 
     // The same batches again: the checkpoint covers what was put back.

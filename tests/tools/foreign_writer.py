@@ -3,7 +3,7 @@
     foreign_writer.py CATALOG_DB NAMESPACE.TABLE CHANGE
 
 CHANGE is JSON with any of {"append": [{...}], "add": [["name", "type"]], "drop": ["name"], "rename": [["name", "new"]],
-"widen": [["name", "type"]]}; what is not an append is one schema change, made in that order.
+"widen": [["name", "type"]], "properties": {"name": "value"}}; columns are changed in one step, in that order.
 """
 
 import json
@@ -32,6 +32,9 @@ def main() -> None:
                 update.rename_column(column, name)
             for column, kind in change.get("widen", []):
                 update.update_column(column, TYPES[kind])
+    if change.get("properties"):
+        with table.transaction() as transaction:
+            transaction.set_properties(change["properties"])
 
 
 main()

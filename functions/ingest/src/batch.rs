@@ -65,7 +65,7 @@ fn push(record: &Record, builder: &mut BatchBuilder) -> Result<(), (Option<Strin
         Payload::Null => {
             Err((None, "expected a JSON object, found a null value (a tombstone), which is no row".to_owned()))
         }
-        Payload::Invalid { reason } => Err((None, format!("expected a value in base64, found {reason}"))),
+        Payload::Invalid { reason } => Err((None, format!("value: {reason}"))),
     }
 }
 

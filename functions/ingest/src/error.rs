@@ -38,7 +38,7 @@ pub enum IngestError {
     /// Records that can't be rows. What came before them in their partitions is committed.
     #[error(
         "correct the table's schema, or skip the record with `tributary table set-checkpoint --next-offset` set to the \
-         offset after it: {count} record(s) rejected, each halting its partition: {shown}; committed before them: {committed} row(s)",
+         offset after it: {count} record(s) rejected, each halting its partition, and with it the event it comes in: {shown}; committed before them: {committed} row(s)",
         count = records.len(),
         shown = shown(records),
         committed = report.rows_committed

@@ -21,6 +21,8 @@ use super::position::{Start, start_offsets};
 use crate::broker::{BROKER_TIMEOUT_MS, client_config, milliseconds, partitions_of};
 
 const COORDINATOR_ATTEMPTS_MAX: u32 = 5;
+/// Pause after a passing error of a read.
+const READ_BACKOFF: Duration = Duration::from_secs(1);
 const COORDINATOR_BACKOFF: Duration = Duration::from_millis(500);
 
 /// What a topic's reading gives.
@@ -124,8 +126,9 @@ impl TopicReader {
                         return PollError::Read { topic, source: source.into() };
                     }
                     Err(passing) => {
-                        // librdkafka reconnects by itself.
+                        // librdkafka reconnects by itself, and says many times a second that it can't yet.
                         tracing::warn!("topic `{topic}`: {passing}; reading goes on");
+                        tokio::time::sleep(READ_BACKOFF).await;
                         continue;
                     }
                 };

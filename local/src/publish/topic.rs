@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 
 use super::{PublishError, PublishOptions};
 use crate::broker::{client_config, milliseconds, partitions_of};
@@ -20,30 +21,49 @@ pub(super) async fn ensure(options: &PublishOptions) -> Result<(), PublishError>
             .create()
             .map_err(|source| PublishError::Configuration { source: source.into() })?;
     let admin = Arc::new(admin);
-    if exists(Arc::clone(&admin), options).await? {
+    // Created before it is looked up: on a broker that creates topics by itself, the look-up would make it, with one partition.
+    if let Some(partitions) = options.create_topic {
+        reachable(Arc::clone(&admin), options).await?;
+        create(&admin, options, partitions).await?;
+    }
+    if exists(admin, options).await? {
         return Ok(());
     }
-    match options.create_topic {
-        Some(partitions) => create(&admin, options, partitions).await,
-        None => Err(PublishError::MissingTopic {
-            topic: options.topic.clone(),
-            bootstrap_servers: options.bootstrap_servers.clone(),
-        }),
-    }
+    Err(PublishError::MissingTopic {
+        topic: options.topic.clone(),
+        bootstrap_servers: options.bootstrap_servers.clone(),
+    })
+}
+
+/// Whether any broker answers; the error of creating a topic would not say.
+async fn reachable(
+    admin: Arc<AdminClient<DefaultClientContext>>,
+    options: &PublishOptions,
+) -> Result<(), PublishError> {
+    describe(admin, None, options).await.map(drop)
 }
 
 async fn exists(admin: Arc<AdminClient<DefaultClientContext>>, options: &PublishOptions) -> Result<bool, PublishError> {
-    let (topic, timeout) = (options.topic.clone(), milliseconds(options.timeout_ms));
-    let fetch = move || admin.inner().fetch_metadata(Some(&topic), timeout);
-    let fetched = tokio::task::spawn_blocking(fetch).await;
-    let metadata = fetched.map_err(|_| PublishError::Interrupted)?.map_err(|source| PublishError::Unreachable {
-        bootstrap_servers: options.bootstrap_servers.clone(),
-        timeout_ms: options.timeout_ms,
-        source: Box::new(source),
-    })?;
+    let metadata = describe(admin, Some(options.topic.clone()), options).await?;
     let partitions = partitions_of(&options.topic, &metadata);
     let partitions = partitions.map_err(|code| refused("describe", options, code))?;
     Ok(partitions.is_some())
+}
+
+/// Metadata of one topic, or of all there are.
+async fn describe(
+    admin: Arc<AdminClient<DefaultClientContext>>,
+    topic: Option<String>,
+    options: &PublishOptions,
+) -> Result<Metadata, PublishError> {
+    let timeout = milliseconds(options.timeout_ms);
+    let fetch = move || admin.inner().fetch_metadata(topic.as_deref(), timeout);
+    let fetched = tokio::task::spawn_blocking(fetch).await;
+    fetched.map_err(|_| PublishError::Interrupted)?.map_err(|source| PublishError::Unreachable {
+        bootstrap_servers: options.bootstrap_servers.clone(),
+        timeout_ms: options.timeout_ms,
+        source: Box::new(source),
+    })
 }
 
 async fn create(

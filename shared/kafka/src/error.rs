@@ -8,11 +8,10 @@ pub enum EventError {
     /// The bytes are no JSON, or no Kafka event.
     #[error(
         "the payload is no Kafka event: check that the function is invoked by a Kafka event \
-         source mapping, or by a sample event of the same form"
+         source mapping, or by a sample event of the same form: {source}"
     )]
     Malformed {
         /// Where and why reading stopped.
-        #[source]
         source: serde_json::Error,
     },
 

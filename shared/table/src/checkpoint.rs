@@ -54,9 +54,8 @@ pub struct Anchor {
 /// A checkpoint property that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "set table property `{CHECKPOINT_PROPERTY}` back to what an earlier metadata file holds, or \
-     set it anew with `tributary table set-checkpoint`: expected a checkpoint of layout \
-     {LAYOUT_VERSION}, found {found}"
+    "set table property `{CHECKPOINT_PROPERTY}` back to what an earlier metadata file of the table holds: expected a \
+     checkpoint of layout {LAYOUT_VERSION}, found {found}"
 )]
 pub struct CheckpointFormatError {
     found: String,
@@ -65,10 +64,10 @@ pub struct CheckpointFormatError {
 /// Records below the next offset that no redelivery can explain.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "start a new epoch with `tributary table set-checkpoint --topic {topic} --partition {partition} \
-     --next-offset {offset}` once you know why: {at}: expected redelivered records to be no newer than \
-     the greatest committed timestamp {timestamp_ms_max} ms, found offset {offset} (below next offset \
-     {next_offset}) with timestamp {timestamp_ms} ms; the topic was recreated, or the cluster changed",
+    "start a new epoch with `tributary table set-checkpoint --topic {topic} --partition {partition} --forget`, which takes what \
+     arrives next as new, once you know why: {at}: expected redelivered records to be no newer than the greatest committed \
+     timestamp {timestamp_ms_max} ms, found offset {offset} (below next offset {next_offset}) with timestamp {timestamp_ms} ms; \
+     the topic was recreated, or the cluster changed",
     topic = at.source.topic,
     partition = at.partition
 )]
@@ -279,7 +278,7 @@ mod tests {
     #[test]
     fn an_old_offset_with_a_new_timestamp_halts_and_names_the_remedy() {
         let error = known(45, 9).cut(&batch(0..3, 10)).unwrap_err().to_string();
-        assert!(error.contains("set-checkpoint --topic orders --partition 0"), "{error}");
+        assert!(error.contains("set-checkpoint --topic orders --partition 0 --forget"), "{error}");
         assert!(error.contains("partition 0 of `orders`"), "{error}");
     }
 

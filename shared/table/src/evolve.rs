@@ -11,7 +11,8 @@ use tributary_kafka::SourcePartition;
 use crate::catalog::display;
 use crate::checkpoint::{Anchor, CHECKPOINT_PROPERTY, PartitionProgress};
 use crate::error::{Blame, TableError};
-use crate::state::TableState;
+use crate::lineage::HistoryError;
+use crate::state::{CheckpointFault, TableState};
 use crate::table::Table;
 
 impl Table {
@@ -71,13 +72,14 @@ impl Table {
     ) -> Result<TableState, TableError> {
         let blame = Blame(self.ident());
         self.update(deadline, |state, builder| {
-            if let (Some(fault), false) = (state.checkpoint_fault(), keep_others) {
-                return Err(TableError::Unsupported {
-                    remedy: "compare every partition with the table's rows, then set one with `--keep-others`, which takes the others as stored",
-                    table: display(self.ident()),
-                    expected: "a checkpoint that holds, so that one partition can be set alone",
-                    found: format!("one to be decided upon as a whole ({fault})"),
-                });
+            match state.checkpoint_fault() {
+                None => {}
+                Some(CheckpointFault::History(_)) if keep_others => {}
+                Some(CheckpointFault::History(error)) => return Err(self.undecided(error)),
+                // Nothing of it can be read, so no other partition could be kept.
+                Some(CheckpointFault::Format(_)) => {
+                    state.sound_checkpoint(self.ident())?;
+                }
             }
             let mut checkpoint = state.checkpoint().clone();
             match progress {
@@ -92,6 +94,15 @@ impl Table {
             builder.set_properties(property).map_err(blame.metadata("set the checkpoint"))
         })
         .await
+    }
+
+    fn undecided(&self, error: &HistoryError) -> TableError {
+        TableError::Unsupported {
+            remedy: "compare every partition with the table's rows, then set one with `--keep-others`, which takes the others as stored",
+            table: display(self.ident()),
+            expected: "a checkpoint that holds, so that one partition can be set alone",
+            found: format!("one to be decided upon as a whole ({error})"),
+        }
     }
 
     fn with_schema(
