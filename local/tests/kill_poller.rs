@@ -14,7 +14,7 @@ const PARTITIONS: i32 = 4;
 const ROWS: i64 = 200_000;
 const KILLS: u32 = 5;
 /// Batches small enough that each kill finds the poller in the middle of its work.
-const BATCH_ROWS: &str = "2000";
+const BATCH_ROWS: &str = "1000";
 const PUBLISH_WAIT: Duration = Duration::from_secs(120);
 
 /// The poller, killed with this value so that a failing test leaves none behind.
@@ -95,7 +95,7 @@ fn a_poller_killed_five_times_loses_and_repeats_nothing() {
     let mut random = fastrand::Rng::with_seed(seed);
     for kill in 0..KILLS {
         let mut poller = poller(&server, &broker);
-        std::thread::sleep(Duration::from_millis(random.u64(700..3000)));
+        std::thread::sleep(Duration::from_millis(random.u64(500..2000)));
         assert_eq!(
             poller.0.try_wait().unwrap(),
             None,

@@ -141,7 +141,7 @@ pub fn bounded_columns(random: &mut fastrand::Rng) -> Vec<BoundedColumn> {
     );
     let big = [i64::MIN, i64::MAX, -1, 0, 1, -5_000_000_000, 5_000_000_000];
     add("big", "long", Literal::Bare, big.map(|value| (json!(value), Key::Int(value.into()))).to_vec());
-    let ratio = [-1e300, -1.5, -5e-324, 0.0, 0.1, 1.5, 1e300];
+    let ratio = [-123_456_789_012.5, -1.5, -0.0625, 0.0, 0.1, 1.5, 123_456_789_012.5];
     add("ratio", "double", Literal::Bare, ratio.map(|value| (json!(value), Key::Float(value))).to_vec());
     add(
         "price",

@@ -88,8 +88,9 @@ impl Table {
         let mut state = self.refresh().await?;
         let mut rows = 0;
         for _ in 0..REPLANS_MAX {
-            // Oldest first, so that offsets advance in order.
-            let Some(lost) = self.first_lost(&state) else { return Ok(Healed { state, rows }) };
+            // A checkpoint that does not hold tells nothing of what is lost; whoever cuts a batch by it will say so.
+            let lost = if state.fault.is_some() { None } else { self.first_lost(&state) };
+            let Some(lost) = lost else { return Ok(Healed { state, rows }) };
             tracing::error!(
                 table = %display(self.ident()),
                 snapshot_id = lost.snapshot_id,
@@ -113,6 +114,7 @@ impl Table {
         Err(TableError::Contended { table: display(self.ident()), attempts: REPLANS_MAX })
     }
 
+    /// The oldest commit that is lost: offsets advance in order.
     fn first_lost(&self, state: &TableState) -> Option<Remembered> {
         self.remembered().into_iter().find(|commit| commit.is_lost_from(state))
     }
