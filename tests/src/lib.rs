@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
 pub mod bounds;
-mod meddling;
 mod partition_cases;
 mod partitioned;
 
@@ -19,7 +18,6 @@ use tributary_kafka::{EventBuilder, Payload, Record};
 use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinition, parse_table_name};
 use tributary_testkit::TableAt;
 
-pub use meddling::MeddlingCatalog;
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tributary_ingest::Context;
-use tributary_testkit::{inspect, read_both, read_where};
+use tributary_testkit::{FaultyCatalog, inspect, read_both, read_where};
 use tributary_tests::{
-    Batch, LocalLake, MeddlingCatalog, append_with_pyiceberg, definition, deliver, evolve_with_pyiceberg, far, ids,
-    partition_spec, partitioned, schema,
+    Batch, LocalLake, append_with_pyiceberg, definition, deliver, evolve_with_pyiceberg, far, ids, partition_spec,
+    partitioned, schema,
 };
 
 /// A table by `day`, its definition for the tests of evolution.
@@ -63,8 +63,8 @@ async fn the_next_batch_follows_an_evolved_partition_spec() {
 }
 
 /// A function whose next commit is overtaken by `deed`.
-fn overtaken(lake: &LocalLake, deed: impl Future<Output = ()> + Send + 'static) -> (Arc<MeddlingCatalog>, Context) {
-    let catalog = Arc::new(MeddlingCatalog::new(lake.catalog()));
+fn overtaken(lake: &LocalLake, deed: impl Future<Output = ()> + Send + 'static) -> (Arc<FaultyCatalog>, Context) {
+    let catalog = Arc::new(FaultyCatalog::new(lake.catalog()));
     catalog.before_next_swap(deed);
     (catalog.clone(), Context::new(lake.table_in(catalog), None))
 }
@@ -81,7 +81,7 @@ async fn a_spec_changed_between_read_and_commit_makes_the_batch_plan_again() {
     let (catalog, context) =
         overtaken(&lake, async move { set_default_spec(&other, &[(1, "id_part", "truncate[2]")]).await });
     let report = deliver(&days(0..4), &context).await.unwrap();
-    assert!(catalog.is_done());
+    assert!(catalog.deed_is_done());
     assert_eq!((report.rows_committed, report.commit_attempts), (4, 2));
     let files = lake.partitions().remove("events").unwrap();
     assert_eq!(files.len(), 2);
@@ -104,7 +104,7 @@ async fn a_schema_changed_between_read_and_commit_makes_the_batch_decode_again()
     let (catalog, context) = overtaken(&lake, async move { evolve_with_pyiceberg(&meddled, &change) });
     let batch = Batch::new().json(0, 0, &json!({"id": 1, "note": "n", "kind": "k"}));
     let report = deliver(&batch.event(), &context).await.unwrap();
-    assert!(catalog.is_done());
+    assert!(catalog.deed_is_done());
     assert_eq!((report.rows_committed, report.fields_ignored, report.commit_attempts), (1, 1, 2));
     assert_eq!(read_both(&lake.at()).unwrap().rows, [json!({"id": 1, "kind": "k"})]);
     assert_eq!(parquet_files(&lake), 1, "the first plan's file must be gone");
@@ -118,7 +118,7 @@ async fn an_append_by_another_engine_meanwhile_needs_no_new_plan() {
     let foreign = async move { append_with_pyiceberg(&meddled, &[json!({"id": 99})]) };
     let (catalog, context) = overtaken(&lake, foreign);
     let report = deliver(&days(0..4), &context).await.unwrap();
-    assert!(catalog.is_done());
+    assert!(catalog.deed_is_done());
     assert_eq!((report.rows_committed, report.commit_attempts), (4, 2));
     assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [0, 1, 2, 3, 99]);
     let seen = inspect(&lake.at()).unwrap();

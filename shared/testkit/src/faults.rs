@@ -1,6 +1,8 @@
 //! A catalog that fails on command: the decorator under which the commit must stay exactly once.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,10 +28,13 @@ pub enum SwapFault {
     Refuse,
 }
 
+/// What another engine does between a read and a swap.
+type Deed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Decorates a catalog with faults, each for one swap, in their order; without any left it behaves.
-#[derive(Debug)]
 pub struct FaultyCatalog {
     inner: Arc<dyn Catalog>,
+    deed: Mutex<Option<Deed>>,
     swaps: Mutex<VecDeque<SwapFault>>,
     reads_to_fail: AtomicU64,
 }
@@ -37,12 +42,22 @@ pub struct FaultyCatalog {
 impl FaultyCatalog {
     /// A catalog without faults yet.
     pub fn new(inner: Arc<dyn Catalog>) -> Self {
-        Self { inner, swaps: Mutex::default(), reads_to_fail: AtomicU64::new(0) }
+        Self { inner, deed: Mutex::default(), swaps: Mutex::default(), reads_to_fail: AtomicU64::new(0) }
     }
 
     /// What the next swaps meet.
     pub fn inject(&self, faults: impl IntoIterator<Item = SwapFault>) {
         self.swaps.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
+    }
+
+    /// What happens right before the next swap, once: another engine is quicker. It needs a table handle of its own.
+    pub fn before_next_swap(&self, deed: impl Future<Output = ()> + Send + 'static) {
+        *self.deed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(deed));
+    }
+
+    /// Whether nothing waits for the next swap.
+    pub fn deed_is_done(&self) -> bool {
+        self.deed.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// How many of the next reads of the pointer fail.
@@ -57,6 +72,12 @@ impl FaultyCatalog {
 
     fn next_fault(&self) -> SwapFault {
         self.swaps.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(SwapFault::None)
+    }
+}
+
+impl fmt::Debug for FaultyCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultyCatalog").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
@@ -82,6 +103,10 @@ impl Catalog for FaultyCatalog {
         metadata_location: &str,
         metadata: &TableMetadata,
     ) -> Result<Swap, CatalogError> {
+        let deed = self.deed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(deed) = deed {
+            deed.await;
+        }
         let lost = || Swap::Unknown { reason: "an injected fault".to_owned() };
         match self.next_fault() {
             SwapFault::None => self.inner.swap(table, base, metadata_location, metadata).await,
