@@ -213,6 +213,7 @@ async fn what_is_no_kafka_event_is_refused_whole() {
         (&deep, "the payload is no Kafka event"),
         (r#"{"records": 5}"#, "the payload is no Kafka event"),
         (r#"{"eventSource": "aws:kinesis", "records": {}}"#, "found `aws:kinesis`"),
+        (r#"{"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}"#, "another service"),
         (&format!(r#"{{"records": {{"events-0": [{{{good}}}]}}}}"#), "expected `eventSourceArn` or `bootstrapServers`"),
         (
             &format!(

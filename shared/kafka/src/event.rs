@@ -12,7 +12,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::{EventError, Payload};
 
@@ -34,6 +34,14 @@ pub struct KafkaEvent {
     /// The records, grouped as in the event. Groups of equal name are all kept.
     #[serde(default, deserialize_with = "groups")]
     pub records: Vec<RecordGroup>,
+    /// Whether there are `Records` with a capital, as SQS, SNS, S3 and Kinesis send them and Kafka never does.
+    #[serde(default, rename = "Records", deserialize_with = "present")]
+    pub has_foreign_records: bool,
+}
+
+/// True for a field that is there, whatever it holds.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 impl KafkaEvent {

@@ -39,7 +39,7 @@ pub struct PartitionRecords {
 /// [`EventError::Place`] if a record has no topic, or its partition or offset is missing or
 /// negative: its place is unknown, so no later one can be trusted.
 pub fn records_by_partition(event: KafkaEvent, cluster: &ClusterIdentity) -> Result<Vec<PartitionRecords>, EventError> {
-    check_source(event.event_source)?;
+    check_source(event.event_source, event.has_foreign_records)?;
     let mut by_place: BTreeMap<(String, i32), Vec<Record>> = BTreeMap::new();
     for group in event.records {
         for (index, record) in group.records.into_iter().enumerate() {
@@ -59,10 +59,13 @@ pub fn records_by_partition(event: KafkaEvent, cluster: &ClusterIdentity) -> Res
 }
 
 /// A function wired to another source would find no `records`, do nothing and report success.
-fn check_source(event_source: Option<String>) -> Result<(), EventError> {
+fn check_source(event_source: Option<String>, has_foreign_records: bool) -> Result<(), EventError> {
     match event_source {
         Some(found) if !matches!(found.as_str(), "aws:kafka" | "SelfManagedKafka") => {
             Err(EventError::OtherSource { found })
+        }
+        None if has_foreign_records => {
+            Err(EventError::OtherSource { found: "Records, the list of another service".to_owned() })
         }
         _ => Ok(()),
     }
@@ -197,6 +200,10 @@ mod tests {
     fn an_event_of_another_source_is_refused_rather_than_taken_for_empty() {
         let error = parse(r#"{"eventSource":"aws:kinesis"}"#).unwrap_err();
         assert!(error.to_string().ends_with("found `aws:kinesis`"), "{error}");
+        for json in [r#"{"Records":[{"eventSource":"aws:sqs","body":"x"}]}"#, r#"{"Records":null}"#] {
+            let error = parse(json).unwrap_err();
+            assert!(error.to_string().contains("found `Records, the list of another service`"), "{error}");
+        }
         assert!(parse(r#"{"eventSource":"aws:kafka"}"#).is_ok());
         assert!(parse(r#"{"eventSource":"SelfManagedKafka"}"#).is_ok());
     }
