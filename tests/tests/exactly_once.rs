@@ -211,6 +211,21 @@ async fn a_rolled_back_table_takes_the_rolled_back_records_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_rolled_forward_again_keeps_what_its_head_holds() {
+    let lake = lake().await;
+    let context = lake.context();
+    let base = deliver(&Batch::new().rows(0, 0..3).event(), &context).await.unwrap().snapshot_id.unwrap();
+    let left = deliver(&Batch::new().rows(0, 3..6).event(), &context).await.unwrap().snapshot_id.unwrap();
+    roll_back(&lake, base).await;
+    deliver(&Batch::new().rows(0, 3..8).event(), &context).await.unwrap();
+    // Back to the first branch, which holds 3 to 5 but not 6 and 7.
+    roll_back(&lake, left).await;
+    let report = deliver(&Batch::new().rows(0, 0..8).event(), &context).await.unwrap();
+    assert_eq!((report.rows_redelivered, report.rows_committed), (6, 2));
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), (0..8).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_past_expired_lineage_halts_and_names_the_command() {
     let lake = lake().await;
     let context = lake.context();

@@ -34,14 +34,17 @@ impl Lake {
         lake
     }
 
-    fn table(&self) -> Table {
-        let settings = CatalogSettings {
+    fn settings(&self) -> CatalogSettings {
+        CatalogSettings {
             catalog: CatalogUri::Glue { catalog_id: None },
             name: "unused".to_owned(),
             warehouse: None,
             s3_path_style: true,
-        };
-        let connection = connect(&settings, Some(&self.aws)).unwrap();
+        }
+    }
+
+    fn table(&self) -> Table {
+        let connection = connect(&self.settings(), Some(&self.aws)).unwrap();
         Table::new(parse_table_name(TABLE).unwrap(), connection.catalog, connection.store)
     }
 
@@ -175,6 +178,25 @@ async fn instances_that_race_for_the_glue_version_lose_nothing() {
     let files = inspect(&lake.at()).unwrap()["files"].as_array().unwrap().len();
     let stored = lake.server.objects("lake", "test/events/data").unwrap().len();
     assert_eq!(stored, files, "a lost attempt left a data file behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_whose_creation_was_not_answered_is_there_and_whole() {
+    for mode in [FaultMode::LostReply, FaultMode::DroppedReply] {
+        let lake = Lake::new().await;
+        lake.server.inject(&Fault::once("CreateTable", mode)).unwrap();
+        let connection = connect(&lake.settings(), Some(&lake.aws)).unwrap();
+        let table = Table::new(parse_table_name("test.second").unwrap(), connection.catalog, connection.store);
+        let location = Some("s3://lake/test/second".to_owned());
+        let created = table.create(TableDefinition { location, ..definition(events_schema()) }).await;
+        assert_eq!(lake.server.faults_left().unwrap(), 0, "{mode:?}");
+        created.unwrap();
+        let again = table
+            .create(TableDefinition { location: Some("s3://lake/other".to_owned()), ..definition(events_schema()) });
+        assert!(again.await.unwrap_err().to_string().contains("choose another name"), "{mode:?}");
+        assert_eq!(lake.server.objects("lake", "other").unwrap(), [], "{mode:?}");
+        table.refresh().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use aws_config::SdkConfig;
+use iceberg::spec::SchemaRef;
 use tributary_decode::Decoder;
 use tributary_table::{CatalogError, Table, TableState, connect};
 
@@ -14,7 +15,7 @@ use crate::error::IngestError;
 pub struct Context {
     table: Table,
     cluster: Option<String>,
-    decoder: Mutex<Option<(String, Decoder)>>,
+    decoder: Mutex<Option<(SchemaRef, Decoder)>>,
 }
 
 impl Context {
@@ -45,17 +46,17 @@ impl Context {
 
     /// The decoder for a state's current schema, compiled once per schema.
     pub(crate) fn decoder(&self, state: &TableState) -> Result<Decoder, IngestError> {
-        let metadata = state.metadata();
-        let key = format!("{}/{}", metadata.uuid(), metadata.current_schema_id());
+        let schema = state.schema();
         let mut kept = self.decoder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, decoder)) = kept.as_ref()
-            && *known == key
+            // By content: schema ids are given again to other schemas when a commit is overwritten or metadata restored.
+            && known.as_struct() == schema.as_struct()
         {
             return Ok(decoder.clone());
         }
-        let decoder = Decoder::try_new(state.schema())
-            .map_err(|source| IngestError::Schema { table: self.table_name(), source })?;
-        *kept = Some((key, decoder.clone()));
+        let decoder =
+            Decoder::try_new(schema).map_err(|source| IngestError::Schema { table: self.table_name(), source })?;
+        *kept = Some((schema.clone(), decoder.clone()));
         Ok(decoder)
     }
 }

@@ -61,10 +61,13 @@ pub async fn ingest(
                 report.committed(&prepared, snapshot_id, attempts, data_files);
                 return settled(report, prepared);
             }
-            Appended::Superseded { state: moved, attempts } => {
+            Appended::Superseded { attempts, .. } => {
                 report.commit_attempts += attempts;
-                prepared = prepare(&records, &moved, context).await?;
-                state = moved;
+                // What moved the checkpoint back may be a writer that overwrote us: heal first, or the batch would settle over it.
+                let healed = context.table().refresh_and_heal(now_ms, deadline).await?;
+                report.rows_healed += healed.rows;
+                prepared = prepare(&records, &healed.state, context).await?;
+                state = healed.state;
             }
         }
     }

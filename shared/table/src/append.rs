@@ -110,7 +110,9 @@ fn supersedes(base: &TableState, current: &TableState, advances: &[Advance]) -> 
     };
     base.metadata.uuid() != current.metadata.uuid()
         || current.fault.is_some()
-        || base.metadata.current_schema_id() != current.metadata.current_schema_id()
-        || base.metadata.default_partition_spec_id() != current.metadata.default_partition_spec_id()
+        // By content: a writer that overwrites another's commit gives the same next id to another schema or spec.
+        || base.schema().schema_id() != current.schema().schema_id()
+        || base.schema().as_struct() != current.schema().as_struct()
+        || base.metadata.default_partition_spec() != current.metadata.default_partition_spec()
         || advances.iter().any(moved)
 }

@@ -64,10 +64,10 @@ pub struct CheckpointFormatError {
 /// Records below the next offset that no redelivery can explain.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "start a new epoch with `tributary table set-checkpoint --topic {topic} --partition {partition} --forget`, which takes what \
-     arrives next as new, once you know why: {at}: expected redelivered records to be no newer than the greatest committed \
-     timestamp {timestamp_ms_max} ms, found offset {offset} (below next offset {next_offset}) with timestamp {timestamp_ms} ms; \
-     the topic was recreated, or the cluster changed",
+    "if the topic was recreated or the cluster changed, start a new epoch with `tributary table set-checkpoint --topic {topic} \
+     --partition {partition} --forget`, which takes what arrives next as new; if a record was skipped whose timestamp lies in the \
+     future, use `--next-offset {next_offset} --timestamp-ms-max {timestamp_ms}` there: {at}: expected redelivered records to be no newer than the greatest committed \
+     timestamp {timestamp_ms_max} ms, found offset {offset} (below next offset {next_offset}) with timestamp {timestamp_ms} ms",
     topic = at.source.topic,
     partition = at.partition
 )]
@@ -154,7 +154,9 @@ impl Checkpoint {
             let before = self.progress(&advance.partition);
             let timestamp_ms_max =
                 before.map_or(advance.timestamp_ms_max, |known| known.timestamp_ms_max.max(advance.timestamp_ms_max));
-            let progress = PartitionProgress { next_offset: advance.range.next(), timestamp_ms_max };
+            // A commit that is put back late may lie behind what others have settled since.
+            let next_offset = before.map_or(0, |known| known.next_offset).max(advance.range.next());
+            let progress = PartitionProgress { next_offset, timestamp_ms_max };
             next.progress.insert(advance.partition.clone(), progress);
         }
         next

@@ -184,6 +184,10 @@ impl<'a> Course<'a> {
         let wait = self.limits.wait(self.attempts);
         if self.attempts > self.limits.retries_max || Instant::now() + wait >= self.limits.deadline {
             self.abandon(&now).await;
+            if self.outcome_open {
+                let reason = format!("no answer to an attempt, then conflicts, in {} attempts", self.attempts);
+                return Err(TableError::OutcomeUnknown { table: display(self.table.ident()), reason });
+            }
             return Err(TableError::Contended { table: display(self.table.ident()), attempts: self.attempts });
         }
         tracing::info!(table = %display(self.table.ident()), attempt = self.attempts, wait_ms = wait.as_millis(), "commit conflict: trying again");

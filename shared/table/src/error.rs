@@ -97,9 +97,9 @@ pub enum TableError {
     },
     /// A commit of ours was overwritten, and its files no longer fit the table.
     #[error(
-        "add the data files of the lost snapshot by hand (its id is in the function's log), then restart the function: table `{table}`: \
-         expected snapshot {snapshot_id} of ours in its history, found that another writer overwrote it and changed the schema or \
-         partition spec its files were written with"
+        "see which rows of the lost snapshot are missing, add its data files by hand, then restart the function: table `{table}`: \
+         expected snapshot {snapshot_id} of ours in its history, found that another writer overwrote it, and that its files can't be \
+         put back safely (schema or partition spec changed, or some of its records came again)"
     )]
     Overwritten {
         /// The table.

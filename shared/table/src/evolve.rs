@@ -1,7 +1,7 @@
 //! Changes of a table that are no rows: add and drop a column, set the checkpoint by hand.
 
 use std::collections::HashMap;
-use std::ops::RangeFrom;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, Schema, StructType, TableMetadataBuilder, Type};
@@ -24,7 +24,7 @@ impl Table {
                 return Err(self.column_error("choose another name", "no column of that name", name));
             }
             // Ids come after every id the table ever used, so that a dropped column's data can't come back under a new name.
-            let mut ids = state.metadata().last_column_id() + 1..;
+            let mut ids = state.metadata().last_column_id().saturating_add(1)..=i32::MAX - 1;
             let Some(id) = ids.next() else {
                 return Err(self.column_error("make a new table", "a field id below 2^31", name));
             };
@@ -124,7 +124,7 @@ impl Table {
 }
 
 /// The same type with every nested field's id taken from `ids`.
-fn with_fresh_ids(field_type: &Type, ids: &mut RangeFrom<i32>) -> Type {
+fn with_fresh_ids(field_type: &Type, ids: &mut RangeInclusive<i32>) -> Type {
     let mut renewed = |field: &NestedFieldRef| -> NestedFieldRef {
         let mut field = NestedField::clone(field);
         field.id = ids.next().unwrap_or(i32::MAX);

@@ -5,29 +5,34 @@
 //! files are still there and Kafka has moved on. A function that made the commit remembers it for as long as it is warm, and
 //! looks for it in each metadata it reads that is not its own.
 //!
-//! A commit is lost when all of this holds; each line alone has an innocent explanation:
+//! A commit is gone from the table when its snapshot is unknown there, and its metadata file is not in the metadata log although
+//! the log reaches back to its time (otherwise the snapshot expired). Then its offsets decide:
 //!
-//! | sign | innocent where it is missing |
+//! | the head's history | the commit is |
 //! |---|---|
-//! | its snapshot is unknown to the table | nothing happened, or the table was rolled back |
-//! | its metadata file is not in the metadata log, though the log reaches back to its time | the snapshot expired |
-//! | the checkpoint stands where it stood before the commit | the records were committed again, or an operator set it |
+//! | no snapshot has any of its offsets | lost: committed again, once |
+//! | snapshots have all of its offsets | committed again by another instance: forgotten |
+//! | snapshots have some of them, or snapshots as young as the commit have expired | unclear: the function halts and says so |
+//!
+//! The checkpoint alone can't tell: another instance may have settled later offsets over the gap.
 
 use iceberg::spec::TableMetadata;
 use tokio::time::Instant;
+use tributary_kafka::{OffsetRange, SourcePartition};
 
 use crate::append::{Appended, FilesToCommit};
 use crate::catalog::display;
 use crate::checkpoint::Advance;
 use crate::data_files::DescribedFiles;
 use crate::error::TableError;
+use crate::lineage;
 use crate::state::TableState;
 use crate::table::Table;
 
 /// Commits a warm function remembers: other engines hold a table for seconds, in which a function commits a few times.
 pub(crate) const REMEMBERED_MAX: usize = 64;
-/// How often healing starts over because the table moved under it.
-const REPLANS_MAX: u32 = 10;
+/// How often healing goes on: once for each lost commit, and for each time the table moved under it.
+const REHEALS_MAX: u32 = 2 * REMEMBERED_MAX as u32;
 
 /// One commit of this function instance.
 #[derive(Debug, Clone)]
@@ -50,27 +55,81 @@ impl Remembered {
         self.snapshot_id
     }
 
-    /// Whether a table that moved on no longer descends from this commit; the module's documentation has the signs.
-    fn is_lost_from(&self, state: &TableState) -> bool {
+    /// What became of this commit in a table that moved on; the module's documentation has the rules.
+    fn fate(&self, state: &TableState) -> Fate {
         let metadata = &state.metadata;
         let log = metadata.metadata_log();
         let known = metadata.snapshot_by_id(self.snapshot_id).is_some()
             || state.pointer.metadata_location == self.metadata_location
             || log.iter().any(|entry| entry.metadata_file == self.metadata_location);
         let log_reaches_back = log.first().is_some_and(|oldest| oldest.timestamp_ms <= self.last_updated_ms);
-        let stands_before = |advance: &Advance| {
+        if known || !log_reaches_back {
+            return Fate::InTable;
+        }
+        let Ok(settled) = lineage::of_history(metadata) else { return Fate::Unclear };
+        let shares = self.advances.iter().map(|advance| share(advance, &settled));
+        let (mut all, mut none) = (true, true);
+        for share in shares {
+            all &= share == Share::All;
+            none &= share == Share::None;
+        }
+        match (all, none) {
+            (true, _) => Fate::CommittedAgain,
+            (_, true) if lineage::reaches_back_to(metadata, self.last_updated_ms) || self.stands_before(state) => {
+                Fate::Lost
+            }
+            _ => Fate::Unclear,
+        }
+    }
+
+    /// Whether nothing of any of its partitions has been settled since.
+    fn stands_before(&self, state: &TableState) -> bool {
+        self.advances.iter().all(|advance| {
             let progress = state.checkpoint.progress(&advance.partition);
             progress.is_none_or(|progress| progress.next_offset <= advance.range.first())
-        };
-        !known && log_reaches_back && self.advances.iter().all(stands_before)
+        })
     }
 
     /// Whether the files still mean on this table what they meant when they were written.
     fn fits(&self, metadata: &TableMetadata) -> bool {
         let schema = metadata.schema_by_id(self.files.schema.schema_id());
         schema.is_some_and(|schema| schema.as_struct() == self.files.schema.as_struct())
-            && metadata.partition_spec_by_id(self.files.partition_spec_id).is_some()
+            && metadata.partition_spec_by_id(self.files.partition_spec.spec_id()) == Some(&self.files.partition_spec)
     }
+}
+
+/// What became of a remembered commit.
+enum Fate {
+    InTable,
+    CommittedAgain,
+    Lost,
+    Unclear,
+}
+
+/// How much of a commit's offsets of one partition other snapshots have.
+#[derive(PartialEq, Eq)]
+enum Share {
+    None,
+    Some,
+    All,
+}
+
+fn share(advance: &Advance, settled: &[(SourcePartition, OffsetRange)]) -> Share {
+    let range = advance.range;
+    let of_partition = settled.iter().filter(|(partition, _)| *partition == advance.partition);
+    let overlapping = of_partition.filter(|(_, other)| other.first() <= range.last() && range.first() <= other.last());
+    let mut others: Vec<OffsetRange> = overlapping.map(|(_, other)| *other).collect();
+    if others.is_empty() {
+        return Share::None;
+    }
+    others.sort_by_key(|other| other.first());
+    let mut next = range.first();
+    for other in others {
+        if other.first() <= next {
+            next = next.max(other.next());
+        }
+    }
+    if next > range.last() { Share::All } else { Share::Some }
 }
 
 /// A table brought up to date, and what had to be put back for that.
@@ -87,9 +146,9 @@ impl Table {
     pub async fn refresh_and_heal(&self, now_ms: i64, deadline: Instant) -> Result<Healed, TableError> {
         let mut state = self.refresh().await?;
         let mut rows = 0;
-        for _ in 0..REPLANS_MAX {
+        for _ in 0..REHEALS_MAX {
             // A checkpoint that does not hold tells nothing of what is lost; whoever cuts a batch by it will say so.
-            let lost = if state.fault.is_some() { None } else { self.first_lost(&state) };
+            let lost = if state.fault.is_some() { None } else { self.first_lost(&state)? };
             let Some(lost) = lost else { return Ok(Healed { state, rows }) };
             tracing::error!(
                 table = %display(self.ident()),
@@ -104,18 +163,31 @@ impl Table {
             let heals = Some(lost.snapshot_id);
             let commit = FilesToCommit { files: lost.files, puts: Vec::new(), advances: lost.advances, heals };
             match self.commit_files(&state, commit, now_ms, deadline).await? {
-                Appended::Committed { state: healed, .. } => {
+                Appended::Committed { .. } => {
                     self.forget(lost.snapshot_id);
-                    (state, rows) = (healed, rows + lost_rows);
+                    rows += lost_rows;
+                    // The catalog's new version is needed for the batch's own swap.
+                    state = self.refresh().await?;
                 }
                 Appended::Superseded { state: moved, .. } => state = moved,
             }
         }
-        Err(TableError::Contended { table: display(self.ident()), attempts: REPLANS_MAX })
+        Err(TableError::Contended { table: display(self.ident()), attempts: REHEALS_MAX })
     }
 
-    /// The oldest commit that is lost: offsets advance in order.
-    fn first_lost(&self, state: &TableState) -> Option<Remembered> {
-        self.remembered().into_iter().find(|commit| commit.is_lost_from(state))
+    /// The oldest commit that is lost; those committed again by others are forgotten on the way.
+    fn first_lost(&self, state: &TableState) -> Result<Option<Remembered>, TableError> {
+        for commit in self.remembered() {
+            match commit.fate(state) {
+                Fate::InTable => {}
+                Fate::CommittedAgain => self.forget(commit.snapshot_id),
+                Fate::Lost => return Ok(Some(commit)),
+                Fate::Unclear => {
+                    let (table, snapshot_id) = (display(self.ident()), commit.snapshot_id);
+                    return Err(TableError::Overwritten { table, snapshot_id });
+                }
+            }
+        }
+        Ok(None)
     }
 }

@@ -102,10 +102,10 @@ fn undone(
 ) -> Result<Checkpoint, String> {
     let kept: HashSet<i64> = history.iter().map(|snapshot| snapshot.snapshot_id()).collect();
     let mut firsts: BTreeMap<SourcePartition, i64> = BTreeMap::new();
-    let mut end = None;
+    let (mut end, mut fork) = (None, None);
     for snapshot in ancestors(metadata, Some(anchor.snapshot_id)) {
         if kept.contains(&snapshot.snapshot_id()) {
-            end = None;
+            (end, fork) = (None, Some(snapshot.snapshot_id()));
             break;
         }
         for (partition, range) in of_snapshot(snapshot)? {
@@ -123,7 +123,31 @@ fn undone(
             checkpoint.set(partition, progress);
         }
     }
+    // The head may have gone forward to a branch of its own, whose records are in the table.
+    for snapshot in history.iter().take_while(|snapshot| Some(snapshot.snapshot_id()) != fork) {
+        for (partition, range) in of_snapshot(snapshot)? {
+            if let Some(mut progress) = checkpoint.progress(&partition) {
+                progress.next_offset = progress.next_offset.max(range.next());
+                checkpoint.set(partition, progress);
+            }
+        }
+    }
     Ok(checkpoint)
+}
+
+/// Every range that a known snapshot of the head's history added.
+pub(crate) fn of_history(metadata: &TableMetadata) -> Result<Vec<(SourcePartition, OffsetRange)>, String> {
+    let mut settled = Vec::new();
+    for snapshot in ancestors(metadata, metadata.current_snapshot_id()) {
+        settled.extend(of_snapshot(snapshot)?);
+    }
+    Ok(settled)
+}
+
+/// Whether the head's known history goes back to a time, in milliseconds since the epoch, or to the table's beginning.
+pub(crate) fn reaches_back_to(metadata: &TableMetadata, time_ms: i64) -> bool {
+    let oldest = ancestors(metadata, metadata.current_snapshot_id()).last();
+    oldest.is_none_or(|oldest| oldest.parent_snapshot_id().is_none() || oldest.timestamp_ms() <= time_ms)
 }
 
 /// A snapshot and those before it, as far as they are known; ends since ids are never revisited.

@@ -170,16 +170,15 @@ async fn manifest(
     snapshot_id: i64,
     commit_id: Uuid,
 ) -> Result<(ManifestFile, Bytes)> {
-    let spec = metadata.partition_spec_by_id(files.partition_spec_id).ok_or_else(|| {
-        Error::new(
-            ErrorKind::DataInvalid,
-            format!("expected partition spec {} in the metadata, found none", files.partition_spec_id),
-        )
-    })?;
     let captured = Captured::default();
     let path = format!("{}/{commit_id}-m0.avro", metadata_file::folder(metadata));
     let output = captured.file_io().new_output(&path)?;
-    let builder = ManifestWriterBuilder::new(output, Some(snapshot_id), files.schema.clone(), spec.as_ref().clone());
+    let builder = ManifestWriterBuilder::new(
+        output,
+        Some(snapshot_id),
+        files.schema.clone(),
+        files.partition_spec.as_ref().clone(),
+    );
     let mut writer = match metadata.format_version() {
         FormatVersion::V1 => builder.build_v1(),
         FormatVersion::V2 => builder.build_v2_data(),

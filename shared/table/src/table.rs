@@ -157,13 +157,21 @@ impl Table {
         self.catalog.ensure_namespace(&self.ident).await?;
         let output = file_io.new_output(&first.location).map_err(blame.storage("open the metadata file"))?;
         output.write(first.bytes).await.map_err(blame.storage("write the metadata file"))?;
-        if let Err(error) = self.catalog.create(&self.ident, &first.location, &first.metadata).await {
-            if let Err(left) = file_io.delete(&first.location).await {
-                tracing::warn!(path = first.location, error = %left, "the metadata file of a table not created stays behind");
-            }
-            return Err(error.into());
+        let created = self.catalog.create(&self.ident, &first.location, &first.metadata).await;
+        match created {
+            Ok(()) => self.refresh().await,
+            // A lost reply looks like a failure, or like another's table: only the catalog can tell (INV-6).
+            Err(error) => match self.catalog.pointer(&self.ident).await {
+                Ok(pointer) if pointer.metadata_location == first.location => self.refresh().await,
+                Ok(_) => {
+                    if let Err(left) = file_io.delete(&first.location).await {
+                        tracing::warn!(path = first.location, error = %left, "the metadata file of a table not created stays behind");
+                    }
+                    Err(error.into())
+                }
+                Err(_) => Err(error.into()),
+            },
         }
-        self.refresh().await
     }
 
     /// Commits a change of metadata alone (schema, properties), made again on each fresh base by `change`.

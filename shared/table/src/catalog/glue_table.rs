@@ -16,6 +16,8 @@ pub(super) const METADATA_LOCATION: &str = "metadata_location";
 const PREVIOUS_METADATA_LOCATION: &str = "previous_metadata_location";
 /// Glue's own kind for tables whose files it does not manage.
 const EXTERNAL_TABLE: &str = "EXTERNAL_TABLE";
+/// Glue refuses longer comments, and with them the whole update.
+const COMMENT_BYTES_MAX: usize = 255;
 const FIELD_ID: &str = "iceberg.field.id";
 const FIELD_OPTIONAL: &str = "iceberg.field.optional";
 const FIELD_CURRENT: &str = "iceberg.field.current";
@@ -77,7 +79,7 @@ fn columns(metadata: &TableMetadata, existing: &[Column]) -> Result<Vec<Column>,
     let comment_of = |field: &NestedField| {
         let kept =
             || existing.iter().find(|column| column.name == field.name).and_then(|column| column.comment.clone());
-        field.doc.clone().or_else(kept)
+        field.doc.as_deref().map(comment).or_else(kept)
     };
     let mut columns: Vec<Column> = Vec::new();
     let current = metadata.current_schema().as_struct().fields().iter().map(|field| (field, true));
@@ -101,6 +103,12 @@ fn columns(metadata: &TableMetadata, existing: &[Column]) -> Result<Vec<Column>,
         columns.push(column.map_err(|error| error.to_string())?);
     }
     Ok(columns)
+}
+
+/// A field's doc as Glue takes it: one line of at most 255 bytes. Only consoles show it; the schema keeps the whole.
+fn comment(doc: &str) -> String {
+    let line: String = doc.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+    line[..line.floor_char_boundary(COMMENT_BYTES_MAX)].to_owned()
 }
 
 /// The Hive type name nearest to an Iceberg type.
@@ -129,5 +137,17 @@ fn glue_type(iceberg: &Type) -> String {
         Type::Map(map) => {
             format!("map<{},{}>", glue_type(&map.key_field.field_type), glue_type(&map.value_field.field_type))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_one_line_that_glue_takes() {
+        assert_eq!(comment("two\nlines"), "two lines");
+        let long = comment(&"é".repeat(200));
+        assert!(long.len() <= COMMENT_BYTES_MAX && long.starts_with("éé"), "{}", long.len());
     }
 }

@@ -8,7 +8,7 @@ mod partition_path;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use iceberg::spec::{DataFile, SchemaRef, TableMetadata};
+use iceberg::spec::{DataFile, PartitionSpecRef, SchemaRef, TableMetadata};
 
 /// A data file in memory: not in storage yet.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct EncodedFiles {
     /// The table's current schema when the rows were decoded.
     pub schema: SchemaRef,
     /// The table's default partition spec then.
-    pub partition_spec_id: i32,
+    pub partition_spec: PartitionSpecRef,
 }
 
 /// Data files as a manifest needs them: where they are and what they hold, without their bytes.
@@ -35,7 +35,7 @@ pub struct EncodedFiles {
 pub(crate) struct DescribedFiles {
     pub(crate) files: Vec<DataFile>,
     pub(crate) schema: SchemaRef,
-    pub(crate) partition_spec_id: i32,
+    pub(crate) partition_spec: PartitionSpecRef,
 }
 
 impl EncodedFiles {
@@ -43,7 +43,7 @@ impl EncodedFiles {
     pub(crate) fn split(self) -> (DescribedFiles, Vec<(String, Bytes)>) {
         let puts = self.files.iter().map(|file| (file.data_file.file_path().to_owned(), file.bytes.clone())).collect();
         let files = self.files.into_iter().map(|file| file.data_file).collect();
-        (DescribedFiles { files, schema: self.schema, partition_spec_id: self.partition_spec_id }, puts)
+        (DescribedFiles { files, schema: self.schema, partition_spec: self.partition_spec }, puts)
     }
 }
 
@@ -95,5 +95,5 @@ pub(crate) fn encode(metadata: &TableMetadata, rows: &RecordBatch) -> Result<Enc
             files.push(encoder.encode(&group)?);
         }
     }
-    Ok(EncodedFiles { files, schema, partition_spec_id: spec.spec_id() })
+    Ok(EncodedFiles { files, schema, partition_spec: spec.clone() })
 }

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, LargeBinaryArray, RecordBatch, StructArray, UInt32Array, make_array};
+use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType};
+use arrow_array::{
+    Array, ArrayRef, Date32Array, Int32Array, Int64Array, LargeBinaryArray, RecordBatch, StructArray, UInt32Array,
+    make_array,
+};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use arrow_select::take::take_record_batch;
@@ -102,8 +106,59 @@ fn transformed(transform: &Transform, source: ArrayRef) -> Result<ArrayRef, Data
         let cut = binaries.iter().map(|value| value.map(|bytes| &bytes[..bytes.len().min(length)]));
         return Ok(Arc::new(cut.collect::<LargeBinaryArray>()));
     }
+    if let Some(values) = floored(transform, &source) {
+        return Ok(values);
+    }
+    let source = match transform {
+        Transform::Bucket(_) => in_micros(source),
+        _ => source,
+    };
     let function = create_transform_function(transform).map_err(DataFileError::Partition)?;
     function.transform(source).map_err(DataFileError::Partition)
+}
+
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
+
+/// The transforms that round down, also before 1970 and next to the least number: iceberg 0.10.1 puts the last second of a day
+/// before 1970 into the next one, knows no hour of nanoseconds, and overflows in truncation.
+fn floored(transform: &Transform, source: &ArrayRef) -> Option<ArrayRef> {
+    let part = |value: i64, unit: i64| i32::try_from(value.div_euclid(unit)).unwrap_or_default();
+    if let (Transform::Day | Transform::Hour, Some((times, per_micro))) = (transform, times(source)) {
+        let hours = matches!(transform, Transform::Hour);
+        let unit = per_micro * if hours { MICROS_PER_HOUR } else { MICROS_PER_DAY };
+        let parts = times.iter().map(|time| time.map(|time| part(time, unit)));
+        return Some(match hours {
+            true => Arc::new(parts.collect::<Int32Array>()),
+            false => Arc::new(parts.collect::<Date32Array>()),
+        });
+    }
+    let Transform::Truncate(width) = transform else { return None };
+    // Wraps below the least number, as Java's writers do.
+    if let Some(ints) = source.as_primitive_opt::<Int32Type>() {
+        let width = i32::try_from(*width).ok().filter(|width| *width > 0)?;
+        return Some(Arc::new(ints.unary::<_, Int32Type>(|value| value.wrapping_sub(value.rem_euclid(width)))));
+    }
+    let longs = source.as_primitive_opt::<Int64Type>()?;
+    let width = i64::from(*width).max(1);
+    Some(Arc::new(longs.unary::<_, Int64Type>(|value| value.wrapping_sub(value.rem_euclid(width)))))
+}
+
+/// Timestamps as plain numbers, and how many of their units make a microsecond.
+fn times(source: &ArrayRef) -> Option<(Int64Array, i64)> {
+    if let Some(micros) = source.as_primitive_opt::<TimestampMicrosecondType>() {
+        return Some((micros.reinterpret_cast::<Int64Type>(), 1));
+    }
+    let nanos = source.as_primitive_opt::<TimestampNanosecondType>()?;
+    Some((nanos.reinterpret_cast::<Int64Type>(), 1000))
+}
+
+/// Nanoseconds as microseconds, rounded down: buckets of both must be the same (spec, Appendix B).
+fn in_micros(source: ArrayRef) -> ArrayRef {
+    match source.as_primitive_opt::<TimestampNanosecondType>() {
+        Some(nanos) => Arc::new(nanos.unary::<_, TimestampMicrosecondType>(|nanos| nanos.div_euclid(1000))),
+        None => source,
+    }
 }
 
 /// The column of a field id, also inside structs; NULL where a struct around it is.
@@ -119,4 +174,48 @@ fn column(fields: &StructType, columns: &[ArrayRef], id: i32) -> Result<Option<A
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{TimestampMicrosecondArray, TimestampNanosecondArray};
+
+    use super::*;
+
+    fn day_of(source: ArrayRef) -> i32 {
+        transformed(&Transform::Day, source).unwrap().as_primitive::<arrow_array::types::Date32Type>().value(0)
+    }
+
+    #[test]
+    fn the_last_second_of_a_day_before_1970_belongs_to_that_day() {
+        for (micros, day) in [
+            (-1, -1),
+            (-86_400_500_000, -2),
+            (-172_800_001_000, -3),
+            (-86_400_000_001, -2),
+            (0, 0),
+            (86_400_000_000, 1),
+        ] {
+            assert_eq!(day_of(Arc::new(TimestampMicrosecondArray::from(vec![micros]))), day, "{micros}");
+            assert_eq!(day_of(Arc::new(TimestampNanosecondArray::from(vec![micros * 1000]))), day, "{micros}");
+        }
+    }
+
+    #[test]
+    fn truncation_next_to_the_least_number_wraps_and_does_not_panic() {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![i64::MIN + 3, -1, 0, 17]));
+        let cut = transformed(&Transform::Truncate(10), values).unwrap();
+        assert_eq!(cut.as_primitive::<Int64Type>().values()[1..], [-10, 0, 10]);
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![i32::MIN, -11]));
+        let cut = transformed(&Transform::Truncate(10), values).unwrap();
+        assert_eq!(cut.as_primitive::<Int32Type>().value(1), -20);
+    }
+
+    #[test]
+    fn nanoseconds_fall_into_the_bucket_of_their_microsecond() {
+        let bucket = |source| transformed(&Transform::Bucket(1000), source).unwrap();
+        let nanos: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![-1, -1_001, 1_999]));
+        let micros: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![-1, -2, 1]));
+        assert_eq!(&bucket(nanos), &bucket(micros));
+    }
 }
