@@ -16,6 +16,8 @@
 //!
 //! The checkpoint alone can't tell: another instance may have settled later offsets over the gap.
 
+use std::sync::Arc;
+
 use iceberg::spec::TableMetadata;
 use tokio::time::Instant;
 use tributary_kafka::{OffsetRange, SourcePartition};
@@ -161,7 +163,8 @@ impl Table {
             }
             let lost_rows: u64 = lost.files.files.iter().map(iceberg::spec::DataFile::record_count).sum();
             let heals = Some(lost.snapshot_id);
-            let commit = FilesToCommit { files: lost.files, puts: Vec::new(), advances: lost.advances, heals };
+            let commit =
+                FilesToCommit { files: lost.files.clone(), puts: Vec::new(), advances: lost.advances.clone(), heals };
             match self.commit_files(&state, commit, now_ms, deadline).await? {
                 Appended::Committed { .. } => {
                     self.forget(lost.snapshot_id);
@@ -176,7 +179,7 @@ impl Table {
     }
 
     /// The oldest commit that is lost; those committed again by others are forgotten on the way.
-    fn first_lost(&self, state: &TableState) -> Result<Option<Remembered>, TableError> {
+    fn first_lost(&self, state: &TableState) -> Result<Option<Arc<Remembered>>, TableError> {
         for commit in self.remembered() {
             match commit.fate(state) {
                 Fate::InTable => {}

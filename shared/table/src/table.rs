@@ -29,7 +29,7 @@ pub struct Table {
     store: ObjectStore,
     cached: Mutex<Option<TableState>>,
     /// The latest commits of this instance, oldest first (INV-7).
-    recent: Mutex<VecDeque<Remembered>>,
+    recent: Mutex<VecDeque<Arc<Remembered>>>,
 }
 
 /// What a new table is made of.
@@ -98,14 +98,14 @@ impl Table {
         if recent.len() == REMEMBERED_MAX {
             recent.pop_front();
         }
-        recent.push_back(commit);
+        recent.push_back(Arc::new(commit));
     }
 
     pub(crate) fn forget(&self, snapshot_id: i64) {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).retain(|commit| commit.snapshot_id() != snapshot_id);
     }
 
-    pub(crate) fn remembered(&self) -> VecDeque<Remembered> {
+    pub(crate) fn remembered(&self) -> VecDeque<Arc<Remembered>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
