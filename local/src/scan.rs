@@ -11,7 +11,7 @@ use iceberg::arrow::{ArrowReaderBuilder, schema_to_arrow_schema};
 use iceberg::scan::{ArrowRecordBatchStream, FileScanTask};
 use iceberg::spec::ManifestContentType;
 use iceberg::{Runtime, TableIdent};
-use tributary_table::TableState;
+use tributary_table::{TableState, format_table_name};
 
 use crate::render::Grid;
 
@@ -166,7 +166,7 @@ impl<'a> Scan<'a> {
     }
 
     fn table(&self) -> String {
-        format!("{}.{}", self.ident.namespace().join("."), self.ident.name())
+        format_table_name(self.ident)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use iceberg::TableIdent;
 use tokio::time::Instant;
+use tributary_table::format_table_name;
 
 use crate::cli::table_name;
 use crate::connection::CatalogArgs;
@@ -110,7 +111,7 @@ impl TableCommand {
 impl Show {
     async fn run(self, catalog: &CatalogArgs, out: &mut Out<'_>) -> Result<(), CliError> {
         let state = catalog.open(self.table.clone()).await?.refresh().await?;
-        Ok(show::show(&display(&self.table), &state, self.snapshots, out)?)
+        Ok(show::show(&format_table_name(&self.table), &state, self.snapshots, out)?)
     }
 }
 
@@ -118,7 +119,7 @@ impl Head {
     async fn run(self, catalog: &CatalogArgs, out: &mut Out<'_>) -> Result<(), CliError> {
         let state = catalog.open(self.table.clone()).await?.refresh().await?;
         let rows = Scan::new(&self.table, &state).newest(self.rows).await?;
-        Ok(out.grid(&format!("Newest rows of {}", display(&self.table)), &rows)?)
+        Ok(out.grid(&format!("Newest rows of {}", format_table_name(&self.table)), &rows)?)
     }
 }
 
@@ -127,7 +128,7 @@ impl AddColumn {
         let table = catalog.open(self.table.clone()).await?;
         let field_type = &self.column_type.field_type;
         table.add_column(&self.name, field_type, deadline()).await?;
-        let (name, field_type, table) = (&self.name, type_text(field_type), display(&self.table));
+        let (name, field_type, table) = (&self.name, type_text(field_type), format_table_name(&self.table));
         Ok(out.line(format!("added column `{name}` {field_type} to table `{table}`; the next batch fills it"))?)
     }
 }
@@ -136,15 +137,11 @@ impl DropColumn {
     async fn run(self, catalog: &CatalogArgs, out: &mut Out<'_>) -> Result<(), CliError> {
         let table = catalog.open(self.table.clone()).await?;
         table.drop_column(&self.name, deadline()).await?;
-        let (name, table) = (&self.name, display(&self.table));
+        let (name, table) = (&self.name, format_table_name(&self.table));
         Ok(out.line(format!("dropped column `{name}` of table `{table}`; the next batch leaves its field out"))?)
     }
 }
 
 fn deadline() -> Instant {
     Instant::now() + CHANGE_TIME_MAX
-}
-
-fn display(table: &TableIdent) -> String {
-    format!("{}.{}", table.namespace().join("."), table.name())
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_config::SdkConfig;
 use iceberg::spec::SchemaRef;
 use tributary_decode::Decoder;
-use tributary_table::{CatalogError, Table, TableState, connect};
+use tributary_table::{CatalogError, Table, TableState, connect, format_table_name};
 
 use crate::config::Config;
 use crate::error::IngestError;
@@ -40,8 +40,7 @@ impl Context {
     }
 
     pub(crate) fn table_name(&self) -> String {
-        let ident = self.table.ident();
-        format!("{}.{}", ident.namespace().join("."), ident.name())
+        format_table_name(self.table.ident())
     }
 
     /// The decoder for a state's current schema, compiled once per schema.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use iceberg::TableIdent;
 use tributary_kafka::{Source, SourcePartition};
-use tributary_table::{Checkpoint, PartitionProgress};
+use tributary_table::{Checkpoint, PartitionProgress, format_table_name};
 
+use super::deadline;
 use super::show::checkpoint_grid;
-use super::{deadline, display};
 use crate::cli::table_name;
 use crate::connection::CatalogArgs;
 use crate::error::CliError;
@@ -84,7 +84,7 @@ impl SetCheckpoint {
         let at = self.partition_in(state.checkpoint())?;
         let before = state.checkpoint().progress(&at);
         if self.forget && before.is_none() {
-            let (table, at) = (display(&self.table), at.to_string());
+            let (table, at) = (format_table_name(&self.table), at.to_string());
             return Err(CheckpointChoiceError::Unknown { table, at }.into());
         }
         let progress = self.progress(before, now_ms);
@@ -110,7 +110,7 @@ impl SetCheckpoint {
             [] => "none".to_owned(),
             several => format!("`{}`", several.join("`, `")),
         };
-        Err(CheckpointChoiceError::Cluster { table: display(&self.table), topic: self.topic.clone(), found })
+        Err(CheckpointChoiceError::Cluster { table: format_table_name(&self.table), topic: self.topic.clone(), found })
     }
 
     /// What to set; nothing to forget.

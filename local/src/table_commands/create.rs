@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use iceberg::TableIdent;
 use iceberg::spec::Schema;
-use tributary_table::TableDefinition;
+use tributary_table::{TableDefinition, format_table_name};
 
-use super::{display, show};
+use super::show;
 use crate::cli::table_name;
 use crate::connection::CatalogArgs;
 use crate::ddl::{ColumnList, PartitionTerms};
@@ -74,7 +74,7 @@ impl FromStr for Property {
 impl Create {
     pub(super) async fn run(self, catalog: &CatalogArgs, out: &mut Out<'_>) -> Result<(), CliError> {
         let table = catalog.open_new(self.table.clone(), self.location.as_deref()).await?;
-        let name = display(&self.table);
+        let name = format_table_name(&self.table);
         let state = table.create(self.definition()?).await?;
         out.line(format!("created table `{name}` at {}", state.metadata().location()))?;
         show::definition(&state, out)?;

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
-use iceberg::TableIdent;
 use iceberg::spec::{ManifestFile, TableMetadata};
 use tokio::time::Instant;
 
@@ -221,12 +220,5 @@ impl<'a> Course<'a> {
                 tracing::warn!(path, %error, "a file of a lost attempt stays behind");
             }
         }
-    }
-}
-
-impl std::fmt::Debug for Course<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ident: &TableIdent = self.table.ident();
-        f.debug_struct("Course").field("table", ident).field("attempts", &self.attempts).finish_non_exhaustive()
     }
 }

@@ -21,7 +21,7 @@ mod storage;
 mod table;
 
 pub use append::{AppendRequest, Appended};
-pub use catalog::{Catalog, CatalogError, GlueCatalog, Pointer, SqliteCatalog, Swap};
+pub use catalog::{Catalog, CatalogError, GlueCatalog, Pointer, SqliteCatalog, Swap, display as format_table_name};
 pub use checkpoint::{
     Advance, Anchor, CHECKPOINT_PROPERTY, Checkpoint, CheckpointFormatError, Cut, EpochError, PartitionProgress,
 };

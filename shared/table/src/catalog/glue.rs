@@ -14,7 +14,7 @@ use iceberg::TableIdent;
 use iceberg::spec::TableMetadata;
 
 use super::glue_table::{METADATA_LOCATION, TABLE_TYPE, created_input, updated_input};
-use super::{Catalog, CatalogError, Pointer, Swap, display};
+use super::{Catalog, CatalogError, Pointer, Swap, display, namespace};
 
 /// Longest wait for an update's answer. Glue takes tens of milliseconds; past this the outcome counts as unknown and is read,
 /// which costs less than the rest of the invocation.
@@ -61,7 +61,7 @@ impl GlueCatalog {
             .client
             .get_table()
             .set_catalog_id(self.catalog_id.clone())
-            .database_name(table.namespace().join("."))
+            .database_name(namespace(table))
             .name(table.name());
         let answer = request.send().await.map_err(|error| self.error("GetTable", table, &error))?;
         answer.table.ok_or_else(|| CatalogError::NotFound { table: display(table), catalog: self.described() })
@@ -137,7 +137,7 @@ impl Catalog for GlueCatalog {
             .client
             .update_table()
             .set_catalog_id(self.catalog_id.clone())
-            .database_name(table.namespace().join("."))
+            .database_name(namespace(table))
             .table_input(
                 updated_input(&entry, metadata_location, metadata)
                     .map_err(|reason| self.invalid("UpdateTable", table, reason))?,
@@ -172,14 +172,14 @@ impl Catalog for GlueCatalog {
             .client
             .create_table()
             .set_catalog_id(self.catalog_id.clone())
-            .database_name(table.namespace().join("."))
+            .database_name(namespace(table))
             .table_input(input);
         request.send().await.map_err(|error| self.error("CreateTable", table, &error))?;
         Ok(())
     }
 
     async fn ensure_namespace(&self, table: &TableIdent) -> Result<(), CatalogError> {
-        let database = table.namespace().join(".");
+        let database = namespace(table);
         let input = DatabaseInput::builder().name(database).build();
         let input = input.map_err(|error| self.invalid("CreateDatabase", table, error.to_string()))?;
         let request = self.client.create_database().set_catalog_id(self.catalog_id.clone()).database_input(input);
@@ -191,7 +191,7 @@ impl Catalog for GlueCatalog {
     }
 
     async fn default_location(&self, table: &TableIdent) -> Result<Option<String>, CatalogError> {
-        let database = table.namespace().join(".");
+        let database = namespace(table);
         let request = self.client.get_database().set_catalog_id(self.catalog_id.clone()).name(&database);
         let answer = match request.send().await {
             Ok(answer) => answer.database,

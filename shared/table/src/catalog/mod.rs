@@ -130,7 +130,12 @@ pub trait Catalog: Debug + Send + Sync {
     async fn default_location(&self, table: &TableIdent) -> Result<Option<String>, CatalogError>;
 }
 
-/// `namespace.name`, as shown in messages.
-pub(crate) fn display(table: &TableIdent) -> String {
-    format!("{}.{}", table.namespace().join("."), table.name())
+/// A table's name as messages and command lines have it, `namespace.name`; [`crate::parse_table_name`] reads it back.
+pub fn display(table: &TableIdent) -> String {
+    format!("{}.{}", namespace(table), table.name())
+}
+
+/// The namespace in one text, as both catalogs store it.
+fn namespace(table: &TableIdent) -> String {
+    table.namespace().join(".")
 }

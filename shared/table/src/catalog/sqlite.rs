@@ -9,7 +9,7 @@ use iceberg::TableIdent;
 use iceberg::spec::TableMetadata;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{Catalog, CatalogError, Pointer, Swap, display};
+use super::{Catalog, CatalogError, Pointer, Swap, display, namespace};
 
 /// How long a writer waits for another process's write lock before it gives up.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -87,10 +87,6 @@ impl SqliteCatalog {
         let done = task.await.map_err(|error| self.unavailable(operation, table, &error))?;
         done.map_err(|error| self.unavailable(operation, table, &error))
     }
-}
-
-fn namespace(table: &TableIdent) -> String {
-    table.namespace().join(".")
 }
 
 #[async_trait]
