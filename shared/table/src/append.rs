@@ -1,16 +1,25 @@
 //! Append: rows and their offsets, in one step (INV-2).
 
+use std::collections::{HashMap, HashSet};
+
 use bytes::Bytes;
+use iceberg::Result as IcebergResult;
+use iceberg::spec::{ManifestFile, Operation};
 use tokio::time::Instant;
 
-use crate::checkpoint::Advance;
+use crate::checkpoint::{Advance, Anchor, CHECKPOINT_PROPERTY};
 use crate::commit::{Attempt, Course, Limits, Settled};
 use crate::data_files::{DescribedFiles, EncodedFiles};
 use crate::error::{Blame, TableError};
 use crate::heal::Remembered;
-use crate::snapshot::AppendPlan;
+use crate::lineage;
+use crate::manifests::{self, Change};
+use crate::snapshot::{Delta, Draft, Identity, Proposal};
 use crate::state::TableState;
 use crate::table::Table;
+
+/// Name of the snapshot summary entry of a snapshot that puts back a lost one: the lost one's id.
+const HEALS_PROPERTY: &str = "tributary.heals-snapshot-id";
 
 /// A batch ready to commit.
 #[derive(Debug)]
@@ -77,8 +86,8 @@ impl Table {
         let FilesToCommit { files, puts, advances, heals } = commit;
         let blame = Blame(self.ident());
         let plan = AppendPlan::try_new(base, &files, heals).await.map_err(blame.metadata("write the manifest"))?;
-        let shared = puts.into_iter().chain(plan.manifest_file()).collect();
-        let mut course = Course::new(self, Limits::of_table(&base.metadata, deadline), shared);
+        let shared = puts.into_iter().chain(plan.manifest_files()).collect();
+        let mut course = Course::new(self, Limits::of_table(&base.metadata, deadline), shared, Vec::new());
         let mut current = base.clone();
         // Ends: `Course` bounds the attempts.
         loop {
@@ -90,16 +99,67 @@ impl Table {
             let proposal = proposal.map_err(blame.metadata("build the snapshot"))?;
             let attempt =
                 Attempt { new: proposal.new, manifests: proposal.manifests, own_files: vec![proposal.manifest_list] };
-            let holds_it = |state: &TableState| state.metadata.snapshot_by_id(plan.snapshot_id).is_some();
+            let holds_it = |state: &TableState| state.metadata.snapshot_by_id(plan.identity.snapshot_id).is_some();
             match course.attempt(&current, attempt, holds_it).await? {
                 Settled::Landed(state) => {
-                    let (snapshot_id, attempts) = (plan.snapshot_id, course.attempts());
+                    let (snapshot_id, attempts) = (plan.identity.snapshot_id, course.attempts());
                     self.remember(Remembered::of(&state, snapshot_id, files, advances));
                     return Ok(Appended::Committed { snapshot_id, attempts, state });
                 }
                 Settled::Lost(state) => current = state,
             }
         }
+    }
+}
+
+/// An append that keeps its identity over every attempt. Its manifests are written once, whichever attempt wins.
+struct AppendPlan {
+    identity: Identity,
+    /// The manifests of the new data files: one, or more for thousands of files; none when the batch has no rows.
+    manifests: Vec<(ManifestFile, Bytes)>,
+    delta: Delta,
+    /// The snapshot this one puts back, if it does.
+    heals: Option<i64>,
+}
+
+impl AppendPlan {
+    async fn try_new(base: &TableState, files: &DescribedFiles, heals: Option<i64>) -> IcebergResult<Self> {
+        let identity = Identity::try_new(&base.metadata)?;
+        // Its sequence number is inherited from the manifest list.
+        let change = Change { removed: &HashSet::new(), added: files, sequence_number: None };
+        let manifests = manifests::changed(&base.metadata, &[], &change, &identity, 0).await?.written;
+        Ok(Self { identity, manifests, delta: Delta::of(&files.files, []), heals })
+    }
+
+    /// The manifests to put, once, with the first attempt.
+    fn manifest_files(&self) -> impl Iterator<Item = (String, Bytes)> {
+        self.manifests.iter().map(|(manifest, bytes)| (manifest.manifest_path.clone(), bytes.clone()))
+    }
+
+    /// This append on top of `base`. The manifests stand; only the list and the metadata are new.
+    async fn propose(
+        &self,
+        base: &TableState,
+        advances: &[Advance],
+        attempt: u32,
+        now_ms: i64,
+    ) -> IcebergResult<Proposal> {
+        let mut summary = vec![(lineage::LINEAGE_PROPERTY, lineage::to_summary(advances))];
+        summary.extend(self.heals.map(|lost| (HEALS_PROPERTY, lost.to_string())));
+        let draft = Draft {
+            operation: Operation::Append,
+            delta: self.delta.clone(),
+            created: self.manifests.iter().map(|(manifest, _)| manifest.clone()).collect(),
+            kept: base.manifests.to_vec(),
+            replaced: 0,
+            summary,
+        };
+        let checkpoint = |sequence_number| {
+            let anchor = Anchor { snapshot_id: self.identity.snapshot_id, sequence_number };
+            let checkpoint = base.checkpoint.advanced(advances, anchor);
+            HashMap::from([(CHECKPOINT_PROPERTY.to_owned(), checkpoint.to_property())])
+        };
+        draft.propose(&self.identity, base, attempt, now_ms, checkpoint).await
     }
 }
 

@@ -95,8 +95,14 @@ pub(crate) struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    pub(crate) fn new(table: &'a Table, limits: Limits, shared_files: Vec<(String, Bytes)>) -> Self {
-        let shared_paths = shared_files.iter().map(|(path, _)| path.clone()).collect();
+    /// `shared_files` are put with the first attempt; `written` are in storage already, and go if the commit is given up.
+    pub(crate) fn new(
+        table: &'a Table,
+        limits: Limits,
+        shared_files: Vec<(String, Bytes)>,
+        written: Vec<String>,
+    ) -> Self {
+        let shared_paths = shared_files.iter().map(|(path, _)| path.clone()).chain(written).collect();
         Self { table, limits, shared_files, shared_paths, attempts: 0, outcome_open: false }
     }
 
@@ -123,7 +129,10 @@ impl<'a> Course<'a> {
                 Ok(Settled::Landed(state))
             }
             Ok(Swap::Conflict) => {
+                // It may be the echo of our own request: until the table is read, nothing may be deleted.
+                let was_open = std::mem::replace(&mut self.outcome_open, true);
                 let now = self.reload("a conflict").await?;
+                self.outcome_open = was_open;
                 if landed(&now) {
                     return Ok(Settled::Landed(now));
                 }
@@ -152,9 +161,10 @@ impl<'a> Course<'a> {
     }
 
     /// Deletes the shared files after the commit was given up for good, unless some request may still land.
-    pub(crate) async fn abandon(&self, base: &TableState) {
+    pub(crate) async fn abandon(&mut self, base: &TableState) {
         if !self.outcome_open {
-            self.delete(base, &self.shared_paths).await;
+            let paths = std::mem::take(&mut self.shared_paths);
+            self.delete(base, &paths).await;
         }
     }
 
@@ -179,7 +189,7 @@ impl<'a> Course<'a> {
     }
 
     /// Another writer was faster: waits, and fails when the bounds are reached.
-    async fn lost(&self, now: TableState) -> Result<Settled, TableError> {
+    async fn lost(&mut self, now: TableState) -> Result<Settled, TableError> {
         let wait = self.limits.wait(self.attempts);
         if self.attempts > self.limits.retries_max || Instant::now() + wait >= self.limits.deadline {
             self.abandon(&now).await;

@@ -34,6 +34,7 @@ impl Table {
             self.with_schema(builder, schema, fields)
         })
         .await
+        .map(|updated| updated.state)
     }
 
     /// Drops a top-level column; its data stays in old files, unread.
@@ -57,6 +58,7 @@ impl Table {
             self.with_schema(builder, schema, fields)
         })
         .await
+        .map(|updated| updated.state)
     }
 
     /// Sets (or with `None` forgets) one partition's progress: how an operator starts a new epoch or mends a checkpoint.
@@ -94,6 +96,7 @@ impl Table {
             builder.set_properties(property).map_err(blame.metadata("set the checkpoint"))
         })
         .await
+        .map(|updated| updated.state)
     }
 
     fn undecided(&self, error: &HistoryError) -> TableError {

@@ -18,7 +18,6 @@
 
 use std::sync::Arc;
 
-use iceberg::spec::TableMetadata;
 use tokio::time::Instant;
 use tributary_kafka::{OffsetRange, SourcePartition};
 
@@ -91,13 +90,6 @@ impl Remembered {
             progress.is_none_or(|progress| progress.next_offset <= advance.range.first())
         })
     }
-
-    /// Whether the files still mean on this table what they meant when they were written.
-    fn fits(&self, metadata: &TableMetadata) -> bool {
-        let schema = metadata.schema_by_id(self.files.schema.schema_id());
-        schema.is_some_and(|schema| schema.as_struct() == self.files.schema.as_struct())
-            && metadata.partition_spec_by_id(self.files.partition_spec.spec_id()) == Some(&self.files.partition_spec)
-    }
 }
 
 /// What became of a remembered commit.
@@ -158,7 +150,7 @@ impl Table {
                 metadata = lost.metadata_location,
                 "another writer overwrote a commit of ours: putting it back from its data files"
             );
-            if !lost.fits(&state.metadata) {
+            if !lost.files.fit(&state.metadata) {
                 return Err(TableError::Overwritten { table: display(self.ident()), snapshot_id: lost.snapshot_id });
             }
             let lost_rows: u64 = lost.files.files.iter().map(iceberg::spec::DataFile::record_count).sum();

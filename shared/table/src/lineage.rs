@@ -144,6 +144,11 @@ pub(crate) fn of_history(metadata: &TableMetadata) -> Result<Vec<(SourcePartitio
     Ok(settled)
 }
 
+/// Whether a snapshot is the head or one of its known ancestors.
+pub(crate) fn descends_from(metadata: &TableMetadata, snapshot_id: i64) -> bool {
+    ancestors(metadata, metadata.current_snapshot_id()).any(|snapshot| snapshot.snapshot_id() == snapshot_id)
+}
+
 /// Whether the head's known history goes back to a time, in milliseconds since the epoch, or to the table's beginning.
 pub(crate) fn reaches_back_to(metadata: &TableMetadata, time_ms: i64) -> bool {
     let oldest = ancestors(metadata, metadata.current_snapshot_id()).last();

@@ -1,4 +1,4 @@
-//! Builds an append's snapshot: one manifest (written once), then manifest list and metadata for each base.
+//! Builds a snapshot on top of a base: manifest list, summary and metadata, all in memory.
 //!
 //! Pure: everything ends in memory, so that one parallel wave can send it (design D3).
 
@@ -6,31 +6,54 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use iceberg::spec::{
-    DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot,
+    DataContentType, DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, Operation, Snapshot,
     SnapshotRef, Summary, TableMetadata,
 };
 use iceberg::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
-use crate::checkpoint::{Advance, Anchor, CHECKPOINT_PROPERTY};
-use crate::data_files::DescribedFiles;
-use crate::lineage;
 use crate::metadata_file::{self, NewMetadata};
 use crate::state::{TableState, parse_manifests};
 use crate::storage::Captured;
 
-/// Name of the snapshot summary entry of a snapshot that puts back a lost one: the lost one's id.
-const HEALS_PROPERTY: &str = "tributary.heals-snapshot-id";
-
-/// An append that keeps its identity over every attempt: the snapshot id is how an unknown outcome is recognised.
-pub(crate) struct AppendPlan {
+/// What a commit keeps over every attempt: the snapshot id is how an unknown outcome is recognised.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
     pub(crate) snapshot_id: i64,
     commit_id: Uuid,
-    /// The manifest of the new data files; `None` when the batch has no rows.
-    manifest: Option<(ManifestFile, Bytes)>,
-    added: BTreeMap<&'static str, u64>,
-    /// The snapshot this one puts back, if it does.
-    heals: Option<i64>,
+}
+
+impl Identity {
+    pub(crate) fn try_new(metadata: &TableMetadata) -> Result<Self> {
+        Ok(Self { snapshot_id: unused_snapshot_id(metadata)?, commit_id: Uuid::now_v7() })
+    }
+
+    /// Where a manifest of the commit goes; names of different attempts (from 0) or numbers differ.
+    pub(crate) fn manifest_path(&self, metadata: &TableMetadata, attempt: u32, number: usize) -> String {
+        let folder = metadata_file::folder(metadata);
+        match attempt {
+            0 => format!("{folder}/{}-m{number}.avro", self.commit_id),
+            attempt => format!("{folder}/{}-{attempt}-m{number}.avro", self.commit_id),
+        }
+    }
+
+    fn list_path(&self, metadata: &TableMetadata, attempt: u32) -> String {
+        format!("{}/snap-{}-{attempt}-{}.avro", metadata_file::folder(metadata), self.snapshot_id, self.commit_id)
+    }
+}
+
+/// A snapshot to be built on whatever base the attempt has.
+pub(crate) struct Draft {
+    pub(crate) operation: Operation,
+    pub(crate) delta: Delta,
+    /// Manifests this snapshot wrote; they come first, since readers that want recent rows then open fewer.
+    pub(crate) created: Vec<ManifestFile>,
+    /// Manifests that stay from the base.
+    pub(crate) kept: Vec<ManifestFile>,
+    /// How many of the base's manifests are gone.
+    pub(crate) replaced: usize,
+    /// Further summary entries.
+    pub(crate) summary: Vec<(&'static str, String)>,
 }
 
 /// Everything one attempt would put and swap in.
@@ -40,103 +63,132 @@ pub(crate) struct Proposal {
     pub(crate) manifests: Vec<ManifestFile>,
 }
 
-impl AppendPlan {
-    pub(crate) async fn try_new(base: &TableState, files: &DescribedFiles, heals: Option<i64>) -> Result<Self> {
-        let metadata = &base.metadata;
-        let snapshot_id = unused_snapshot_id(metadata)?;
-        let commit_id = Uuid::now_v7();
-        let manifest = match files.files.is_empty() {
-            true => None,
-            false => Some(manifest(metadata, files, snapshot_id, commit_id).await?),
-        };
-        let partitions: HashSet<_> = files.files.iter().map(|file| file.partition()).collect();
-        let sum = |of: fn(&DataFile) -> u64| files.files.iter().map(of).sum::<u64>();
-        let added = BTreeMap::from([
-            ("added-data-files", files.files.len() as u64),
-            ("added-records", sum(DataFile::record_count)),
-            ("added-files-size", sum(DataFile::file_size_in_bytes)),
-            ("changed-partition-count", partitions.len() as u64),
-        ]);
-        Ok(Self { snapshot_id, commit_id, manifest, added, heals })
-    }
-
-    /// The manifest to put, once, with the first attempt.
-    pub(crate) fn manifest_file(&self) -> Option<(String, Bytes)> {
-        self.manifest.as_ref().map(|(manifest, bytes)| (manifest.manifest_path.clone(), bytes.clone()))
-    }
-
-    /// This append on top of `base`. The manifest stands; only the list and the metadata are new.
+impl Draft {
+    /// The snapshot on top of `base`; `properties` of the table are set in the same metadata, by what they are once the
+    /// snapshot's sequence number is known.
     pub(crate) async fn propose(
-        &self,
+        self,
+        identity: &Identity,
         base: &TableState,
-        advances: &[Advance],
         attempt: u32,
         now_ms: i64,
+        properties: impl FnOnce(i64) -> HashMap<String, String>,
     ) -> Result<Proposal> {
         let metadata = &base.metadata;
-        let sequence_number = metadata.next_sequence_number();
-        let path =
-            format!("{}/snap-{}-{attempt}-{}.avro", metadata_file::folder(metadata), self.snapshot_id, self.commit_id);
-        let mut entries: Vec<ManifestFile> = base.manifests.iter().cloned().collect();
-        // Newest first, as Java writes the list: readers that want recent rows open fewer manifests.
-        entries.splice(0..0, self.manifest.iter().map(|(manifest, _)| manifest.clone()));
-        let (list, next_row_id) = manifest_list(metadata, &path, self.snapshot_id, sequence_number, entries).await?;
-        let anchor = Anchor { snapshot_id: self.snapshot_id, sequence_number };
-        let checkpoint = base.checkpoint.advanced(advances, anchor);
+        let (snapshot_id, sequence_number) = (identity.snapshot_id, metadata.next_sequence_number());
+        let path = identity.list_path(metadata, attempt);
+        let summary = self.summary(metadata.current_snapshot());
+        let entries = self.created.into_iter().chain(self.kept).collect();
+        let (list, next_row_id) = manifest_list(metadata, &path, snapshot_id, sequence_number, entries).await?;
         let snapshot = Snapshot::builder()
-            .with_snapshot_id(self.snapshot_id)
+            .with_snapshot_id(snapshot_id)
             .with_parent_snapshot_id(metadata.current_snapshot_id())
             .with_sequence_number(sequence_number)
             .with_timestamp_ms(now_ms.max(metadata.last_updated_ms()))
             .with_manifest_list(path.clone())
             .with_schema_id(metadata.current_schema_id())
-            .with_summary(self.summary(base, advances));
+            .with_summary(summary);
         let snapshot = match next_row_id {
             Some(next) => {
                 snapshot.with_row_range(metadata.next_row_id(), next.saturating_sub(metadata.next_row_id())).build()
             }
             None => snapshot.build(),
         };
-        let builder = TableMetadata::clone(metadata)
+        let mut builder = TableMetadata::clone(metadata)
             .into_builder(Some(base.pointer.metadata_location.clone()))
-            .set_branch_snapshot(snapshot, MAIN_BRANCH)?
-            .set_properties(HashMap::from([(CHECKPOINT_PROPERTY.to_owned(), checkpoint.to_property())]))?;
+            .set_branch_snapshot(snapshot, MAIN_BRANCH)?;
+        let properties = properties(sequence_number);
+        if !properties.is_empty() {
+            builder = builder.set_properties(properties)?;
+        }
         let new = NewMetadata::build(builder, &base.pointer.metadata_location)?;
         let manifests = parse_manifests(&list, metadata.format_version())?;
         Ok(Proposal { new, manifest_list: (path, list), manifests })
     }
 
-    fn summary(&self, base: &TableState, advances: &[Advance]) -> Summary {
-        let mut entries: HashMap<String, String> = self
-            .added
-            .iter()
-            .filter(|(_, value)| **value > 0)
-            .map(|(name, value)| ((*name).to_owned(), value.to_string()))
-            .collect();
-        for (total, added) in [
-            ("total-data-files", "added-data-files"),
-            ("total-records", "added-records"),
-            ("total-files-size", "added-files-size"),
-            ("total-delete-files", ""),
-            ("total-position-deletes", ""),
-            ("total-equality-deletes", ""),
-        ] {
-            // A total whose previous value is unknown can't be told (Iceberg Java omits it too).
-            if let Some(previous) = previous_total(base.metadata.current_snapshot(), total) {
-                let value = previous + self.added.get(added).copied().unwrap_or_default();
+    fn summary(&self, head: Option<&SnapshotRef>) -> Summary {
+        let mut entries = self.delta.entries(head);
+        entries.insert("manifests-created".to_owned(), self.created.len().to_string());
+        entries.insert("manifests-kept".to_owned(), self.kept.len().to_string());
+        entries.insert("manifests-replaced".to_owned(), self.replaced.to_string());
+        entries.insert("engine-name".to_owned(), "tributary".to_owned());
+        entries.insert("engine-version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        entries.extend(self.summary.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        Summary { operation: self.operation.clone(), additional_properties: entries }
+    }
+}
+
+/// What a snapshot adds and removes, counted under the summary names of the Iceberg spec (Appendix F).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Delta(BTreeMap<&'static str, u64>);
+
+/// Each total with what adds to it and what takes from it.
+const TOTALS: [(&str, &str, &str); 6] = [
+    ("total-data-files", "added-data-files", "deleted-data-files"),
+    ("total-records", "added-records", "deleted-records"),
+    ("total-files-size", "added-files-size", "removed-files-size"),
+    ("total-delete-files", "added-delete-files", "removed-delete-files"),
+    ("total-position-deletes", "added-position-deletes", "removed-position-deletes"),
+    ("total-equality-deletes", "added-equality-deletes", "removed-equality-deletes"),
+];
+
+impl Delta {
+    /// Data files that come, and files of any content that go.
+    pub(crate) fn of<'a>(
+        added: impl IntoIterator<Item = &'a DataFile>,
+        removed: impl IntoIterator<Item = &'a DataFile>,
+    ) -> Self {
+        let (mut delta, mut partitions) = (Self::default(), HashSet::new());
+        for file in added {
+            partitions.insert(file.partition());
+            delta.count("added-data-files", 1);
+            delta.count("added-records", file.record_count());
+            delta.count("added-files-size", file.file_size_in_bytes());
+        }
+        for file in removed {
+            partitions.insert(file.partition());
+            delta.count("removed-files-size", file.file_size_in_bytes());
+            delta.remove(file);
+        }
+        delta.count("changed-partition-count", partitions.len() as u64);
+        delta
+    }
+
+    fn remove(&mut self, file: &DataFile) {
+        let (files, records) = match file.content_type() {
+            DataContentType::Data => ("deleted-data-files", "deleted-records"),
+            DataContentType::PositionDeletes => ("removed-position-delete-files", "removed-position-deletes"),
+            DataContentType::EqualityDeletes => ("removed-equality-delete-files", "removed-equality-deletes"),
+        };
+        self.count(files, 1);
+        self.count(records, file.record_count());
+        if file.content_type() != DataContentType::Data {
+            self.count("removed-delete-files", 1);
+        }
+    }
+
+    fn count(&mut self, name: &'static str, by: u64) {
+        if by > 0 {
+            *self.0.entry(name).or_default() += by;
+        }
+    }
+
+    fn of_name(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// The counts and the totals after them.
+    fn entries(&self, head: Option<&SnapshotRef>) -> HashMap<String, String> {
+        let mut entries: HashMap<String, String> =
+            self.0.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
+        for (total, added, removed) in TOTALS {
+            // A total whose previous value is unknown, or too small to be true, can't be told (Iceberg Java omits it too).
+            let before = previous_total(head, total).map(|previous| previous.saturating_add(self.of_name(added)));
+            if let Some(value) = before.and_then(|before| before.checked_sub(self.of_name(removed))) {
                 entries.insert(total.to_owned(), value.to_string());
             }
         }
-        entries.insert("manifests-created".to_owned(), u64::from(self.manifest.is_some()).to_string());
-        entries.insert("manifests-kept".to_owned(), base.manifests.len().to_string());
-        entries.insert("manifests-replaced".to_owned(), "0".to_owned());
-        entries.insert("engine-name".to_owned(), "tributary".to_owned());
-        entries.insert("engine-version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        if let Some(lost) = self.heals {
-            entries.insert(HEALS_PROPERTY.to_owned(), lost.to_string());
-        }
-        entries.insert(lineage::LINEAGE_PROPERTY.to_owned(), lineage::to_summary(advances));
-        Summary { operation: Operation::Append, additional_properties: entries }
+        entries
     }
 }
 
@@ -164,34 +216,6 @@ fn unused_snapshot_id(metadata: &TableMetadata) -> Result<i64> {
     ))
 }
 
-async fn manifest(
-    metadata: &TableMetadata,
-    files: &DescribedFiles,
-    snapshot_id: i64,
-    commit_id: Uuid,
-) -> Result<(ManifestFile, Bytes)> {
-    let captured = Captured::default();
-    let path = format!("{}/{commit_id}-m0.avro", metadata_file::folder(metadata));
-    let output = captured.file_io().new_output(&path)?;
-    let builder = ManifestWriterBuilder::new(
-        output,
-        Some(snapshot_id),
-        files.schema.clone(),
-        files.partition_spec.as_ref().clone(),
-    );
-    let mut writer = match metadata.format_version() {
-        FormatVersion::V1 => builder.build_v1(),
-        FormatVersion::V2 => builder.build_v2_data(),
-        FormatVersion::V3 => builder.build_v3_data(),
-    };
-    for file in &files.files {
-        // -1: the sequence number is inherited from the manifest list, whichever attempt wins.
-        writer.add_file(file.clone(), -1)?;
-    }
-    let manifest = writer.write_manifest_file().await?;
-    Ok((manifest, only(captured)?))
-}
-
 /// The list's bytes, and for v3 tables the next row id after it.
 async fn manifest_list(
     metadata: &TableMetadata,
@@ -216,10 +240,41 @@ async fn manifest_list(
     Ok((only(captured)?, next_row_id))
 }
 
-fn only(captured: Captured) -> Result<Bytes> {
+/// The one file a writer left.
+pub(crate) fn only(captured: Captured) -> Result<Bytes> {
     let mut files = captured.take();
     match (files.pop(), files.is_empty()) {
         (Some((_, bytes)), true) => Ok(bytes),
         _ => Err(Error::new(ErrorKind::Unexpected, "expected one file from the writer, found none or several")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(totals: &[(&str, &str)]) -> SnapshotRef {
+        let entries = totals.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let summary = Summary { operation: Operation::Append, additional_properties: entries };
+        Snapshot::builder()
+            .with_snapshot_id(1)
+            .with_sequence_number(1)
+            .with_timestamp_ms(1)
+            .with_manifest_list("list".to_owned())
+            .with_schema_id(0)
+            .with_summary(summary)
+            .build()
+            .into()
+    }
+
+    #[test]
+    fn a_total_is_left_out_where_it_can_not_be_told() {
+        let mut delta = Delta::default();
+        delta.count("deleted-records", 5);
+        assert_eq!(delta.entries(None).get("total-records"), None, "fewer than none");
+        let known = delta.entries(Some(&snapshot(&[("total-records", "7")])));
+        assert_eq!(known.get("total-records").map(String::as_str), Some("2"));
+        assert_eq!(known.get("total-data-files"), None, "the head does not say");
+        assert_eq!(delta.entries(None).get("total-data-files").map(String::as_str), Some("0"));
     }
 }

@@ -16,6 +16,7 @@ use crate::checkpoint::Cut;
 use crate::commit::{Attempt, Course, Limits, Settled};
 use crate::data_files::{self, EncodedFiles};
 use crate::error::{Blame, TableError};
+use crate::files::ReadManifests;
 use crate::heal::{REMEMBERED_MAX, Remembered};
 use crate::metadata_file::NewMetadata;
 use crate::state::TableState;
@@ -30,6 +31,17 @@ pub struct Table {
     cached: Mutex<Option<TableState>>,
     /// The latest commits of this instance, oldest first (INV-7).
     recent: Mutex<VecDeque<Arc<Remembered>>>,
+    /// The manifests last read of a head.
+    manifests: Mutex<ReadManifests>,
+}
+
+/// A metadata change that was committed.
+#[derive(Debug)]
+pub struct Updated {
+    /// The state the change was made from.
+    pub base: TableState,
+    /// The table after it.
+    pub state: TableState,
 }
 
 /// What a new table is made of.
@@ -48,7 +60,13 @@ pub struct TableDefinition {
 impl Table {
     /// A handle; nothing is read yet.
     pub fn new(ident: TableIdent, catalog: Arc<dyn Catalog>, store: ObjectStore) -> Self {
-        Self { ident, catalog, store, cached: Mutex::default(), recent: Mutex::default() }
+        let (cached, recent, manifests) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { ident, catalog, store, cached, recent, manifests }
+    }
+
+    /// Where its files are.
+    pub fn store(&self) -> &ObjectStore {
+        &self.store
     }
 
     /// The table's name.
@@ -107,6 +125,14 @@ impl Table {
 
     pub(crate) fn remembered(&self) -> VecDeque<Arc<Remembered>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn read_manifests(&self) -> ReadManifests {
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn keep_manifests(&self, manifests: ReadManifests) {
+        *self.manifests.lock().unwrap_or_else(PoisonError::into_inner) = manifests;
     }
 
     fn keep(&self, state: TableState) -> TableState {
@@ -174,14 +200,14 @@ impl Table {
         }
     }
 
-    /// Commits a change of metadata alone (schema, properties), made again on each fresh base by `change`.
-    pub async fn update<F>(&self, deadline: Instant, change: F) -> Result<TableState, TableError>
+    /// Commits a change of metadata alone (schema, properties, snapshots), made again on each fresh base by `change`.
+    pub async fn update<F>(&self, deadline: Instant, change: F) -> Result<Updated, TableError>
     where
         F: Fn(&TableState, TableMetadataBuilder) -> Result<TableMetadataBuilder, TableError>,
     {
         let blame = Blame(&self.ident);
         let mut current = self.refresh().await?;
-        let mut course = Course::new(self, Limits::of_table(&current.metadata, deadline), Vec::new());
+        let mut course = Course::new(self, Limits::of_table(&current.metadata, deadline), Vec::new(), Vec::new());
         // Ends: `Course` bounds the attempts.
         loop {
             let from = &current.pointer.metadata_location;
@@ -195,7 +221,7 @@ impl Table {
                     || state.metadata.metadata_log().iter().any(|log| log.metadata_file == location)
             };
             match course.attempt(&current, attempt, holds_it).await? {
-                Settled::Landed(state) => return Ok(state),
+                Settled::Landed(state) => return Ok(Updated { base: current, state }),
                 Settled::Lost(state) => current = state,
             }
         }

@@ -32,10 +32,29 @@ pub struct EncodedFiles {
 
 /// Data files as a manifest needs them: where they are and what they hold, without their bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct DescribedFiles {
-    pub(crate) files: Vec<DataFile>,
-    pub(crate) schema: SchemaRef,
-    pub(crate) partition_spec: PartitionSpecRef,
+pub struct DescribedFiles {
+    /// One entry a file.
+    pub files: Vec<DataFile>,
+    /// The schema they were written by.
+    pub schema: SchemaRef,
+    /// The partition spec they were written by.
+    pub partition_spec: PartitionSpecRef,
+}
+
+impl DescribedFiles {
+    /// No files yet, by the table's current schema and spec.
+    pub fn none(metadata: &TableMetadata) -> Self {
+        let partition_spec = metadata.default_partition_spec().clone();
+        Self { files: Vec::new(), schema: metadata.current_schema().clone(), partition_spec }
+    }
+
+    /// Whether the files still mean on this table what they meant when they were written. By content: a writer that overwrites
+    /// another's commit gives the same id to another schema or spec.
+    pub(crate) fn fit(&self, metadata: &TableMetadata) -> bool {
+        let schema = metadata.schema_by_id(self.schema.schema_id());
+        schema.is_some_and(|schema| schema.as_struct() == self.schema.as_struct())
+            && metadata.partition_spec_by_id(self.partition_spec.spec_id()) == Some(&self.partition_spec)
+    }
 }
 
 impl EncodedFiles {

@@ -1,0 +1,6 @@
+//! Jobs that keep a table healthy: each plans purely, then acts under a deadline (design D6).
+//!
+//! A job takes the table, its options, `now` and a deadline; it works by whole units, stops before the deadline, and reports what is
+//! done, what remains, and what was skipped and why. Only `tributary_table` commits.
+
+pub use tributary_table::Table;

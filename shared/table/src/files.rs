@@ -1,0 +1,155 @@
+//! The files a snapshot holds, as its manifests list them: what planning reads, and what a commit is checked against.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use iceberg::io::FileIO;
+use iceberg::spec::{
+    DataContentType, DataFile, Manifest, ManifestEntryRef, ManifestFile, PartitionSpec, SchemaRef, Snapshot,
+};
+
+use crate::error::{Blame, TableError};
+use crate::state::{TableState, parse_manifests};
+use crate::table::Table;
+
+/// Manifests read at the same time: enough to hide S3's latency, few enough to hold in memory.
+const READS_AT_ONCE_MAX: usize = 16;
+
+/// A manifest read: its entry in the manifest list, and what it lists.
+#[derive(Debug)]
+pub(crate) struct ReadManifest {
+    pub(crate) file: ManifestFile,
+    pub(crate) contents: Manifest,
+}
+
+/// Manifests already read, by path. A manifest never changes once written.
+pub(crate) type ReadManifests = HashMap<String, Arc<ReadManifest>>;
+
+/// A data file or delete file that a snapshot holds. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LiveFile {
+    entry: ManifestEntryRef,
+    manifest: Arc<ReadManifest>,
+}
+
+impl LiveFile {
+    /// What the manifest says of the file.
+    pub fn data_file(&self) -> &DataFile {
+        self.entry.data_file()
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &str {
+        self.entry.file_path()
+    }
+
+    /// Whether it holds rows, position deletes or equality deletes.
+    pub fn content(&self) -> DataContentType {
+        self.entry.content_type()
+    }
+
+    /// Its data sequence number: which deletes apply to it, or to what it applies.
+    pub fn sequence_number(&self) -> i64 {
+        // Only manifests of format version 1 leave it out, and there it is 0.
+        self.entry.sequence_number().unwrap_or_default()
+    }
+
+    /// The snapshot that added it; 0 where its manifest does not say.
+    pub fn added_by(&self) -> i64 {
+        self.entry.snapshot_id().unwrap_or_default()
+    }
+
+    /// The partition spec it was written by.
+    pub fn partition_spec(&self) -> &PartitionSpec {
+        self.manifest.contents.metadata().partition_spec()
+    }
+
+    /// The schema its manifest was written with.
+    pub fn schema(&self) -> &SchemaRef {
+        self.manifest.contents.metadata().schema()
+    }
+
+    /// The manifest that lists it.
+    pub fn manifest_path(&self) -> &str {
+        &self.manifest.file.manifest_path
+    }
+
+    /// Whether this delete file may apply to a data file (Iceberg spec, "Scan Planning").
+    ///
+    /// Exact but for what only the delete file's rows tell; `false` for a file that holds rows.
+    pub fn may_delete_from(&self, data: &Self) -> bool {
+        let (delete, spec) = (self.data_file(), self.partition_spec());
+        let same_partition =
+            spec.spec_id() == data.partition_spec().spec_id() && delete.partition() == data.data_file().partition();
+        match self.content() {
+            DataContentType::Data => false,
+            DataContentType::EqualityDeletes => {
+                self.sequence_number() > data.sequence_number() && (same_partition || spec.is_unpartitioned())
+            }
+            DataContentType::PositionDeletes => {
+                let of_another = delete.referenced_data_file().is_some_and(|path| path != data.path());
+                self.sequence_number() >= data.sequence_number() && same_partition && !of_another
+            }
+        }
+    }
+}
+
+impl Table {
+    /// Every file of the state's head, in the order of its manifests. A warm handle reads only manifests it has not seen.
+    pub async fn live_files(&self, state: &TableState) -> Result<Vec<LiveFile>, TableError> {
+        let manifests = self.manifests_of_head(state).await?;
+        Ok(manifests.iter().flat_map(live).collect())
+    }
+
+    pub(crate) async fn manifests_of_head(&self, state: &TableState) -> Result<Vec<Arc<ReadManifest>>, TableError> {
+        let known = self.read_manifests();
+        let reads = state.manifests().iter().map(|file| {
+            let known = known.get(&file.manifest_path).cloned();
+            async {
+                match known {
+                    Some(manifest) => Ok(manifest),
+                    None => read(file, state.file_io()).await.map(Arc::new),
+                }
+            }
+        });
+        let reads: Vec<Arc<ReadManifest>> = futures::stream::iter(reads)
+            .buffered(READS_AT_ONCE_MAX)
+            .try_collect()
+            .await
+            .map_err(Blame(self.ident()).storage("read a manifest"))?;
+        let by_path = reads.iter().map(|manifest| (manifest.file.manifest_path.clone(), Arc::clone(manifest)));
+        self.keep_manifests(by_path.collect());
+        Ok(reads)
+    }
+
+    /// The manifests of any snapshot the table knows.
+    pub async fn manifests_of(&self, state: &TableState, snapshot: &Snapshot) -> Result<Vec<ManifestFile>, TableError> {
+        let blame = Blame(self.ident());
+        let input = state.file_io().new_input(snapshot.manifest_list());
+        let bytes = input.map_err(blame.storage("open a manifest list"))?.read().await;
+        let bytes = bytes.map_err(blame.storage("read a manifest list"))?;
+        parse_manifests(&bytes, state.metadata().format_version()).map_err(blame.metadata("read a manifest list"))
+    }
+
+    /// The live files of one manifest, of whichever snapshot.
+    pub async fn live_files_of(
+        &self,
+        state: &TableState,
+        manifest: &ManifestFile,
+    ) -> Result<Vec<LiveFile>, TableError> {
+        let done = read(manifest, state.file_io()).await;
+        let manifest = Arc::new(done.map_err(Blame(self.ident()).storage("read a manifest"))?);
+        Ok(live(&manifest).collect())
+    }
+}
+
+fn live(manifest: &Arc<ReadManifest>) -> impl Iterator<Item = LiveFile> {
+    let alive = manifest.contents.entries().iter().filter(|entry| entry.is_alive());
+    alive.map(|entry| LiveFile { entry: Arc::clone(entry), manifest: Arc::clone(manifest) })
+}
+
+async fn read(file: &ManifestFile, file_io: &FileIO) -> iceberg::Result<ReadManifest> {
+    let contents = file.load_manifest(file_io).await?;
+    Ok(ReadManifest { file: file.clone(), contents })
+}
