@@ -135,9 +135,15 @@ pub fn settings_table(settings: &[Setting]) -> String {
             Some("") => "(none)".to_owned(),
             Some(value) => format!("`{value}`"),
         };
-        table.push_str(&format!("| `{}` | {} | {} | {default} |\n", setting.name, setting.meaning, setting.values));
+        let (meaning, values) = (cell(setting.meaning), cell(setting.values));
+        table.push_str(&format!("| `{}` | {meaning} | {values} | {default} |\n", setting.name));
     }
     table
+}
+
+/// Text of a table's cell: a bar would end it.
+pub(crate) fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }
 
 #[cfg(test)]
