@@ -6,6 +6,8 @@ mod metrics_mode;
 mod partition;
 mod partition_path;
 
+pub(crate) use partition_path::partition_path;
+
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use iceberg::spec::{DataFile, PartitionSpecRef, SchemaRef, TableMetadata};
