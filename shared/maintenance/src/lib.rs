@@ -3,4 +3,12 @@
 //! A job takes the table, its options, `now` and a deadline; it works by whole units, stops before the deadline, and reports what is
 //! done, what remains, and what was skipped and why. Only `tributary_table` commits.
 
+pub mod health;
+mod partition_key;
+pub mod retention;
+mod time;
+mod time_column;
+
+pub use time::TimePoint;
+pub use time_column::{FileTimes, TimeColumn, TimeColumnError};
 pub use tributary_table::Table;
