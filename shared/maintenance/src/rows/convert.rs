@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType, TimestampMillisecondType};
+use arrow_array::types::{TimestampMicrosecondType, TimestampMillisecondType};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float32Array, Float64Array,
     Int32Array, Int64Array, LargeBinaryArray, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
@@ -112,6 +112,7 @@ pub(super) fn repeated(value: &ArrayRef, rows: usize) -> Result<ArrayRef, ArrowE
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::types::Int64Type;
     use arrow_array::{BinaryArray, TimestampMillisecondArray};
 
     use super::*;

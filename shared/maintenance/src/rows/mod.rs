@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+use tributary_table::Remedy;
 
 pub(crate) use project::ColumnError;
 use project::Projection;
@@ -71,6 +72,16 @@ pub(crate) enum ReadError {
         /// arrow's words.
         source: ArrowError,
     },
+}
+
+impl ReadError {
+    /// Whether another try may do better.
+    pub(crate) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Storage { .. } => Remedy::Retry,
+            _ => Remedy::Halt,
+        }
+    }
 }
 
 /// A file to be read.
