@@ -53,7 +53,8 @@ impl<J: ScheduledJob> Context<J> {
         Ok(Self::new(job, connection, settings.table).with_metrics(Metrics::in_lambda(J::NAME, &environment)))
     }
 
-    pub(crate) fn job(&self) -> &J {
+    /// The job.
+    pub fn job(&self) -> &J {
         &self.job
     }
 
