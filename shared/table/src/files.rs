@@ -116,15 +116,20 @@ impl Table {
 
     pub(crate) async fn manifests_of_head(&self, state: &TableState) -> Result<Vec<Arc<ReadManifest>>, TableError> {
         let known = self.read_manifests();
-        let reads = state.manifests().iter().map(|file| {
-            let known = known.get(&file.manifest_path).cloned();
-            async {
-                match known {
-                    Some(manifest) => Ok(manifest),
-                    None => read(file, state.file_io()).await.map(Arc::new),
+        // Collected, since a closure inside the stream would keep the whole future from being known as `Send`.
+        let reads: Vec<_> = state
+            .manifests()
+            .iter()
+            .map(|file| {
+                let known = known.get(&file.manifest_path).cloned();
+                async {
+                    match known {
+                        Some(manifest) => Ok(manifest),
+                        None => read(file, state.file_io()).await.map(Arc::new),
+                    }
                 }
-            }
-        });
+            })
+            .collect();
         let reads: Vec<Arc<ReadManifest>> = futures::stream::iter(reads)
             .buffered(READS_AT_ONCE_MAX)
             .try_collect()

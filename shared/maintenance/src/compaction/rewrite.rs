@@ -136,7 +136,8 @@ impl Rewrite<'_> {
     ) -> Result<Count, GroupError> {
         let schema = self.state.schema().as_struct().clone();
         let targets: Vec<StructType> = std::iter::once(&schema).chain(deletes.key_columns()).cloned().collect();
-        let opens = files.iter().map(|file| self.open(file, &targets));
+        // Collected, since a closure inside the stream would keep the whole future from being known as `Send`.
+        let opens: Vec<_> = files.iter().map(|file| self.open(file, &targets)).collect();
         let mut opened = futures::stream::iter(opens).buffered(OPEN_AHEAD);
         let mut count = Count::default();
         for file in files {

@@ -111,7 +111,8 @@ async fn run(
     let rewrite = commits.rewrite;
     let groups_per_commit = rewrite.limits.commits_max.map(|commits| groups.len().div_ceil(commits));
     let mut outcome = Outcome { report, failures: Vec::new(), batch: Batch::default(), stopped: None };
-    let work = groups.iter().map(|group| rewrite.group(group));
+    // Collected, since a closure inside the stream would keep the whole future from being known as `Send`.
+    let work: Vec<_> = groups.iter().map(|group| rewrite.group(group)).collect();
     let mut work = futures::stream::iter(work).buffer_unordered(rewrite.limits.concurrency);
     while let Some(done) = work.next().await {
         outcome.take(done);
