@@ -2,7 +2,7 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { StreamingTable } from '../lib/index.ts';
-import { artefactsOf, dataQualityOf, setting, tableOf } from './settings.ts';
+import { dataQualityOf, optionalSetting, setting, tableOf } from './settings.ts';
 
 /** The example for Amazon MSK. */
 export class MskStack extends Stack {
@@ -13,7 +13,7 @@ export class MskStack extends Stack {
       source: { type: 'msk', clusterArn: setting(this, 'clusterArn'), topic: setting(this, 'topic') },
       dataQuality: dataQualityOf(this),
       retention: { options: { column: 'event_time', retain: '30d', level: 'partition' } },
-      ...artefactsOf(this),
+      artefacts: optionalSetting(this, 'artefacts'),
     });
     new CfnOutput(this, 'AlertTopic', { value: orders.alertTopic.topicArn, description: 'subscribe to it' });
   }

@@ -3,7 +3,7 @@ import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { StreamingTable } from '../lib/index.ts';
-import { artefactsOf, dataQualityOf, setting, tableOf } from './settings.ts';
+import { dataQualityOf, optionalSetting, setting, tableOf } from './settings.ts';
 
 /** The example for self-managed clusters. */
 export class SelfManagedStack extends Stack {
@@ -20,7 +20,7 @@ export class SelfManagedStack extends Stack {
         authentication: { method: 'plain', secret },
       },
       dataQuality: dataQualityOf(this),
-      ...artefactsOf(this),
+      artefacts: optionalSetting(this, 'artefacts'),
     });
     new CfnOutput(this, 'AlertTopic', { value: orders.alertTopic.topicArn, description: 'subscribe to it' });
   }

@@ -35,12 +35,6 @@ export function dataQualityOf(scope: Construct): DataQualitySettings {
   return { rulesFile: optionalSetting(scope, 'rules') ?? example };
 }
 
-/** Binaries that were built before, if the settings name their folder. */
-export function artefactsOf(scope: Construct): { artefacts?: string } {
-  const artefacts = optionalSetting(scope, 'artefacts');
-  return artefacts === undefined ? {} : { artefacts };
-}
-
 function variable(name: string): string {
   return `TRIBUTARY_CDK_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }

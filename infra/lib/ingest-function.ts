@@ -119,10 +119,8 @@ export class IngestFunction extends TableFunction {
       batchSize: props.batchSize ?? 10_000,
       maxBatchingWindow: props.batchingWindow ?? Duration.seconds(10),
       startingPosition: props.startingPosition ?? lambda.StartingPosition.TRIM_HORIZON,
-      ...(startingTime ? { startingPositionTimestamp: startingTime.getTime() / 1000 } : {}),
-      ...(pollers
-        ? { provisionedPollerConfig: { minimumPollers: pollers.minimum, maximumPollers: pollers.maximum } }
-        : {}),
+      startingPositionTimestamp: startingTime && startingTime.getTime() / 1000,
+      provisionedPollerConfig: pollers && { minimumPollers: pollers.minimum, maximumPollers: pollers.maximum },
       ...onFailure(props.badRecords ?? { action: 'halt' }),
     });
   }

@@ -10,8 +10,7 @@ const HEARTBEAT_KINDS = ['heartbeat', 'freshness'];
  * heartbeat: the heartbeat's alarm takes silence for failure, and would never end.
  */
 export function heartbeatKinds(path: string, table: string): string[] {
-  const rules: unknown = parse(readFileSync(path, 'utf8'));
-  const { table: named, checks } = (rules ?? {}) as { table?: unknown; checks?: unknown };
+  const { table: named, checks } = read(path);
   if (named !== undefined && named !== table) {
     throw new Error(`correct \`table\` in rules file \`${path}\`: expected \`${table}\`, found \`${String(named)}\``);
   }
@@ -23,4 +22,14 @@ export function heartbeatKinds(path: string, table: string): string[] {
     );
   }
   return HEARTBEAT_KINDS.filter((kind) => found.includes(kind));
+}
+
+/** The parts of a rules file that matter here; absent where it has none. */
+function read(path: string): { table?: unknown; checks?: unknown } {
+  const text = readFileSync(path, 'utf8');
+  try {
+    return (parse(text) as { table?: unknown; checks?: unknown } | null) ?? {};
+  } catch (error) {
+    throw new Error(`correct rules file \`${path}\`: expected YAML, found ${String(error)}`);
+  }
 }

@@ -104,12 +104,12 @@ const SELF_MANAGED_ACCESS = {
 export function mappingSource(source: KafkaSource): lambda.EventSourceMappingOptions {
   const access = accessConfigurations(source);
   return {
-    kafkaTopic: source.topic,
-    ...(source.consumerGroupId === undefined ? {} : { kafkaConsumerGroupId: source.consumerGroupId }),
     ...(source.type === 'msk'
       ? { eventSourceArn: source.clusterArn }
       : { kafkaBootstrapServers: source.bootstrapServers }),
-    ...(access.length === 0 ? {} : { sourceAccessConfigurations: access }),
+    kafkaTopic: source.topic,
+    kafkaConsumerGroupId: source.consumerGroupId,
+    sourceAccessConfigurations: access.length === 0 ? undefined : access,
   };
 }
 

@@ -37,10 +37,10 @@ export interface TableContext {
   readonly schedules: Schedules;
 
   /** A folder with `NAME/bootstrap` or `NAME/bootstrap.zip` for each function; absent: they are built. */
-  readonly artefacts?: string | undefined;
+  readonly artefacts?: string;
 
   /** Directives of `TRIBUTARY_LOG`. */
-  readonly logDirectives?: string | undefined;
+  readonly logDirectives?: string;
 
   /** How long logs are kept. */
   readonly logRetention: logs.RetentionDays;
