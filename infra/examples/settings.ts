@@ -1,4 +1,4 @@
-/** The examples' settings, from the CDK's context (`cdk.json`, `--context NAME=VALUE`) or the environment (`TRIBUTARY_CDK_NAME`). */
+/** The examples' settings, from the environment (`TRIBUTARY_CDK_NAME`) or the CDK's context (`cdk.json`, `--context NAME=VALUE`). */
 import { fileURLToPath } from 'node:url';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
@@ -14,7 +14,9 @@ export function optionalSetting(scope: Construct, name: string): string | undefi
 export function setting(scope: Construct, name: string): string {
   const value = optionalSetting(scope, name);
   if (value === undefined || value === '') {
-    throw new Error(`set \`--context ${name}=VALUE\` or environment variable \`${variable(name)}\`: expected a value, found none`);
+    throw new Error(
+      `set \`--context ${name}=VALUE\` or environment variable \`${variable(name)}\`: expected a value, found none`,
+    );
   }
   return value;
 }

@@ -1,4 +1,4 @@
-/** Compaction: small files become few, on a schedule. It deletes what its own failed attempts wrote, hence its right to delete. */
+/** Compaction: small files become few, on a schedule. It deletes what its failed attempts wrote, hence its right to delete. */
 import { Duration } from 'aws-cdk-lib';
 import { ScheduleExpression } from 'aws-cdk-lib/aws-scheduler';
 import type { Construct } from 'constructs';

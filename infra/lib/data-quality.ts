@@ -89,7 +89,8 @@ export class DataQuality extends TableFunction {
       heading: 'the-data-quality-function-fails',
     });
     if (resultsTable) {
-      acknowledgeWildcards(this.role, filesArns(resultsTable), 'files of the results table, whose names are made up when they are written');
+      const reason = 'files of the results table, whose names are made up when they are written';
+      acknowledgeWildcards(this.role, filesArns(resultsTable), reason);
     }
     this.addHeartbeat(props, heartbeat);
     this.addChecks(props);

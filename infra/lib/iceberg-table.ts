@@ -65,7 +65,9 @@ export function tableName(table: IcebergTable): string {
 export function checkTable(table: IcebergTable): void {
   for (const part of [table.database, table.name]) {
     if (!/^[^\s./*?]+$/.test(part)) {
-      throw new Error(`expected the name of one Glue database and one table without \`.\`, \`/\` and wildcards, found \`${part}\``);
+      throw new Error(
+        `expected names of a Glue database and table without \`.\`, \`/\` and wildcards, found \`${part}\``,
+      );
     }
   }
   for (const { prefix } of locations(table)) {

@@ -155,7 +155,7 @@ export class IngestFunction extends TableFunction {
 }
 
 /** What the mapping does with a batch that fails: while bad records halt, nothing but trying again (see the top of this file). */
-function onFailure(badRecords: BadRecords): Pick<lambda.EventSourceMappingOptions, 'onFailure' | 'retryAttempts' | 'maxRecordAge'> {
+function onFailure(badRecords: BadRecords): Pick<lambda.EventSourceMappingOptions, 'onFailure' | 'retryAttempts'> {
   switch (badRecords.action) {
     case 'halt':
       return {};

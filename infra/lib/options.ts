@@ -1,6 +1,6 @@
 /**
- * The options of the scheduled functions, as their schedules' events have them: Iceberg's own names where Iceberg has one. What an
- * option means, its unit and its default is in `docs/configuration.md`. An age is a number with a unit, such as `90m`, `36h`, `5d`.
+ * The options of the scheduled functions, as their schedules' events have them, by Iceberg's own names where it has one. What an
+ * option means, its unit and its default is in `docs/configuration.md`. An age is a number with a unit: `90m`, `36h`, `5d`.
  */
 
 /** Options of every scheduled function. */

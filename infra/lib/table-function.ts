@@ -158,7 +158,8 @@ export class TableFunction extends Construct {
         Object.entries(policies).map(([name, statements]) => [name, new iam.PolicyDocument({ statements })]),
       ),
     });
-    acknowledgeWildcards(role, filesArns(props.context.table), 'files of the table, whose names are made up when they are written');
+    const reason = 'files of the table, whose names are made up when they are written';
+    acknowledgeWildcards(role, filesArns(props.context.table), reason);
     return role;
   }
 

@@ -5,6 +5,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { FLAGS } from 'aws-cdk-lib/cx-api';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, test } from 'vitest';
 import { MskStack } from '../examples/msk-stack.ts';
@@ -40,6 +41,15 @@ test.each(Object.entries(differences))('nothing is found in a table with %s', (_
   expect(findings(stackOf(differences).stack)).toEqual([]);
 });
 
+test('nothing is found with the feature flags that `cdk init` gives a new application', () => {
+  const current = Object.entries(FLAGS).filter(([, flag]) => flag.introducedIn.v2 !== undefined);
+  const flags = current.map(([name, flag]) => [name, flag.recommendedValue]);
+  expect(flags.length).toBeGreaterThan(50);
+  const app = { context: Object.fromEntries(flags) as Record<string, unknown> };
+  expect(findings(stackOf(everything, app).stack)).toEqual([]);
+  expect(findings(stackOf({}, app).stack)).toEqual([]);
+});
+
 test('nothing of the table is found where its bucket belongs to the stack', () => {
   const { stack } = stackOf((stack) => {
     const bucket = new Bucket(stack, 'Own');
@@ -51,7 +61,8 @@ test('nothing of the table is found where its bucket belongs to the stack', () =
 
 test('a wildcard that nobody acknowledged is found, beside those that stand', () => {
   const { stack, table } = stackOf();
-  table.ingest.role.addToPrincipalPolicy(new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: ['arn:aws:s3:::lake/*'] }));
+  const wide = new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: ['arn:aws:s3:::lake/*'] });
+  table.ingest.role.addToPrincipalPolicy(wide);
   expect(findings(stack)).toEqual(['AwsSolutions-IAM5[Resource::arn:aws:s3:::lake/*]']);
 });
 

@@ -82,6 +82,6 @@ test('a table without a folder of its own is refused, since maintenance deletes 
 
 test('a name that would widen a right is refused', () => {
   for (const name of ['*', 'orders/x', 'a.b', '']) {
-    expect(() => stackOf((stack) => ({ table: { ...tableIn(stack), name } })), name).toThrow('expected the name of one Glue');
+    expect(() => stackOf((stack) => ({ table: { ...tableIn(stack), name } })), name).toThrow('expected names of a Glue');
   }
 });
