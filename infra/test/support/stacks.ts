@@ -31,7 +31,7 @@ export const SECRET_ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secr
 
 /** A folder for one test's files. */
 export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'tributary-infra-'));
+  return mkdtempSync(join(tmpdir(), 'test-'));
 }
 
 /** A file with rules. */
