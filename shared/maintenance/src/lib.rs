@@ -3,4 +3,9 @@
 //! A job takes the table, its options, `now` and a deadline; it works by whole units, stops before the deadline, and reports what is
 //! done, what remains, and what was skipped and why. Only `tributary_table` commits.
 
+pub mod expiry;
+pub mod file_removal;
+pub mod orphans;
+pub mod progress;
+
 pub use tributary_table::Table;
