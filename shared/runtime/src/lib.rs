@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod metrics;
 mod options;
+mod progress;
 mod telemetry;
 
 pub use clock::now_ms;
@@ -16,4 +17,5 @@ pub use metrics::{
     metrics_table,
 };
 pub use options::{EventOption, options_table};
+pub use progress::{NoProgress, Progress};
 pub use telemetry::{LogFilterError, init_telemetry};
