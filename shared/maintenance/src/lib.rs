@@ -6,6 +6,5 @@
 pub mod expiry;
 pub mod file_removal;
 pub mod orphans;
-pub mod progress;
 
 pub use tributary_table::Table;

@@ -1,6 +1,7 @@
 //! Deletes what nothing reaches, by whole requests, until the deadline.
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tributary_table::{Deletion, format_table_name};
 
@@ -42,24 +43,21 @@ impl Removal<'_> {
             let table = format_table_name(self.work.table.ident());
             return Err(RemovalError::Reachable { table, location: reached.clone() });
         }
-        self.work.progress.total(locations.len() as u64);
-        let batches = locations.chunks(BATCH_FILES_MAX).map(|batch| async move {
-            match Instant::now() < self.work.stop_at {
-                true => Ok(self.work.table.store().delete(batch).await),
-                false => Err(batch.len() as u64),
-            }
-        });
-        let mut batches = stream::iter(batches).buffer_unordered(self.concurrency.max(1));
+        self.work.progress.expect(locations.len() as u64, "files");
+        let (mut waiting, mut running) = (locations.chunks(BATCH_FILES_MAX), FuturesUnordered::new());
         let mut removed = Removed::default();
-        while let Some(batch) = batches.next().await {
-            match batch {
-                Ok(outcomes) => {
-                    self.work.progress.done(outcomes.len() as u64);
-                    removed.add(outcomes);
-                }
-                Err(untried) => removed.remaining += untried,
+        loop {
+            while running.len() < self.concurrency.max(1)
+                && Instant::now() < self.work.stop_at
+                && let Some(batch) = waiting.next()
+            {
+                running.push(self.work.table.store().delete(batch));
             }
+            let Some(outcomes) = running.next().await else { break };
+            self.work.progress.advance(outcomes.len() as u64);
+            removed.add(outcomes);
         }
+        removed.remaining = waiting.map(|batch| batch.len() as u64).sum();
         Ok(removed)
     }
 }

@@ -12,6 +12,7 @@ mod read;
 mod rules;
 
 use tokio::time::Instant;
+use tributary_runtime::Progress;
 use tributary_table::Table;
 
 pub(crate) use delete::{Removal, Removed};
@@ -19,8 +20,6 @@ pub use error::{RemovalError, RemovalErrorKind};
 pub(crate) use location::{Folders, PathSet, canonical, is_below, local_path};
 pub(crate) use read::{Reader, named_in_metadata};
 pub(crate) use rules::{number_property, refuse_without_gc};
-
-use crate::progress::Progress;
 
 /// What a job works on, when, and how long it may.
 #[derive(Clone, Copy)]

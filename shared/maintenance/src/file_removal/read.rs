@@ -1,9 +1,10 @@
 //! Reads what snapshots reach: each manifest list and each manifest once, some at a time, kept by fingerprint alone.
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use iceberg::spec::{DataContentType, ManifestFile, SnapshotRef};
 use tokio::time::Instant;
-use tributary_table::{Table, TableError, TableState, format_table_name};
+use tributary_table::{LiveFile, Table, TableError, TableState, format_table_name};
 
 use super::{Kind, PathSet, RemovalError};
 
@@ -45,21 +46,31 @@ impl Reader<'_> {
         known: &mut PathSet,
         mut each: impl FnMut(&SnapshotRef, &[ManifestFile]),
     ) -> Result<Vec<ManifestFile>, RemovalError> {
-        let reads = snapshots.iter().map(|snapshot| async move {
-            let read = self.table.manifests_of(state, snapshot).await;
-            let manifests = self.unless_missing(state, snapshot.manifest_list(), read).await?;
-            Ok::<_, RemovalError>((snapshot, manifests))
-        });
-        let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE_MAX);
+        let (mut waiting, mut running) = (snapshots.iter(), FuturesUnordered::new());
         let mut found = Vec::new();
-        while let Some((snapshot, manifests)) = reads.try_next().await? {
+        loop {
+            // Not a stream of closures: the compiler could not show that the whole may move between threads.
+            while running.len() < READS_AT_ONCE_MAX
+                && let Some(snapshot) = waiting.next()
+            {
+                running.push(self.list_of(state, snapshot));
+            }
+            let Some((snapshot, manifests)) = running.next().await.transpose()? else { return Ok(found) };
             if Instant::now() >= self.stop_at {
                 return Err(self.out_of_time("reading the manifest lists"));
             }
             each(snapshot, &manifests);
             found.extend(manifests.into_iter().filter(|manifest| known.insert(&manifest.manifest_path)));
         }
-        Ok(found)
+    }
+
+    async fn list_of<'s>(
+        &self,
+        state: &TableState,
+        snapshot: &'s SnapshotRef,
+    ) -> Result<(&'s SnapshotRef, Vec<ManifestFile>), RemovalError> {
+        let read = self.table.manifests_of(state, snapshot).await;
+        Ok((snapshot, self.unless_missing(state, snapshot.manifest_list(), read).await?))
     }
 
     /// Every live file of the manifests, to `each`.
@@ -69,13 +80,14 @@ impl Reader<'_> {
         manifests: &[ManifestFile],
         mut each: impl FnMut(&ManifestFile, Kind, &str) -> Result<(), RemovalError>,
     ) -> Result<(), RemovalError> {
-        let reads = manifests.iter().map(|manifest| async move {
-            let read = self.table.live_files_of(state, manifest).await;
-            let files = self.unless_missing(state, &manifest.manifest_path, read).await?;
-            Ok::<_, RemovalError>((manifest, files))
-        });
-        let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE_MAX);
-        while let Some((manifest, files)) = reads.try_next().await? {
+        let (mut waiting, mut running) = (manifests.iter(), FuturesUnordered::new());
+        loop {
+            while running.len() < READS_AT_ONCE_MAX
+                && let Some(manifest) = waiting.next()
+            {
+                running.push(self.files_of(state, manifest));
+            }
+            let Some((manifest, files)) = running.next().await.transpose()? else { return Ok(()) };
             if Instant::now() >= self.stop_at {
                 return Err(self.out_of_time("reading the manifests"));
             }
@@ -87,7 +99,15 @@ impl Reader<'_> {
                 each(manifest, kind, file.path())?;
             }
         }
-        Ok(())
+    }
+
+    async fn files_of<'m>(
+        &self,
+        state: &TableState,
+        manifest: &'m ManifestFile,
+    ) -> Result<(&'m ManifestFile, Vec<LiveFile>), RemovalError> {
+        let read = self.table.live_files_of(state, manifest).await;
+        Ok((manifest, self.unless_missing(state, &manifest.manifest_path, read).await?))
     }
 
     /// What was read of a file, or nothing if it is gone and may be.

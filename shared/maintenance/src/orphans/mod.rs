@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use iceberg::spec::{SnapshotRef, TableMetadata};
 use tokio::time::Instant;
 use tributary_table::{StoredFile, TableError, TableState, format_table_name};
@@ -198,15 +198,13 @@ impl<'a> Search<'a> {
         unnamed.sort_unstable_by_key(|file| file.modified_ms);
         let (head, tail) = unnamed.split_at(unnamed.len().min(METADATA_READ_MAX / 2));
         let sample = head.iter().chain(tail.iter().rev().take(METADATA_READ_MAX / 2)).map(|file| &file.location);
-        let reads = sample.map(|location| async move {
-            let is_own = self.work.table.is_own_metadata(state, location).await?;
-            Ok::<_, TableError>((!is_own).then(|| location.clone()))
-        });
-        let foreign: Vec<Option<String>> = futures::stream::iter(reads).buffered(4).try_collect().await?;
-        match foreign.into_iter().flatten().next() {
-            Some(location) => Err(self.stopped(OrphanStop::AnotherTable { location, folder: folder.to_owned() })),
-            None => Ok(()),
+        let locations: Vec<String> = sample.cloned().collect();
+        for location in locations {
+            if !self.work.table.is_own_metadata(state, &location).await? {
+                return Err(self.stopped(OrphanStop::AnotherTable { location, folder: folder.to_owned() }));
+            }
         }
+        Ok(())
     }
 
     /// Deletes the orphans, but for those the table names by now.
