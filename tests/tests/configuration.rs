@@ -26,7 +26,7 @@ fn functions() -> Vec<FunctionReference> {
             options: Vec::new(),
             metrics: tributary_ingest::Report::METRICS,
         },
-        // A scheduled function is one line: FunctionReference::of_job::<Compaction>(),
+        FunctionReference::of_job::<tributary_snapshot_expiry::SnapshotExpiry>(),
     ]
 }
 
