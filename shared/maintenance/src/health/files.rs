@@ -6,11 +6,9 @@ use iceberg::spec::DataContentType;
 use serde::Serialize;
 use tributary_table::LiveFile;
 
+use crate::compaction::{TARGET_BYTES_DEFAULT, TARGET_PROPERTY};
 use crate::partition_key::PartitionKey;
 
-const TARGET_BYTES: &str = "write.target-file-size-bytes";
-/// What compaction aims at where the table does not say.
-const TARGET_BYTES_DEFAULT: u64 = 128 << 20;
 /// Partitions a list shows.
 const PARTITIONS_SHOWN_MAX: usize = 5;
 
@@ -70,7 +68,7 @@ pub(super) fn data_files(live: &[LiveFile]) -> impl Iterator<Item = &LiveFile> {
 impl FilesHealth {
     pub(super) fn of(live: &[LiveFile], properties: &HashMap<String, String>) -> Self {
         let target_file_bytes =
-            properties.get(TARGET_BYTES).and_then(|text| text.parse().ok()).unwrap_or(TARGET_BYTES_DEFAULT);
+            properties.get(TARGET_PROPERTY).and_then(|text| text.parse().ok()).unwrap_or(TARGET_BYTES_DEFAULT);
         let mut health = Self { target_file_bytes, ..Self::default() };
         let mut partitions: HashMap<PartitionKey, PartitionHealth> = HashMap::new();
         for file in live {
