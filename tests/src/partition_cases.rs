@@ -74,6 +74,11 @@ impl PartitionCase {
         self.column
     }
 
+    /// The transform of `v`, as the Iceberg spec writes it.
+    pub fn transform(&self) -> &'static str {
+        self.transform
+    }
+
     /// The table: `id`, `v`, and the partition field `v_part`.
     pub fn definition(&self) -> TableDefinition {
         let columns = schema(&[(1, "id", true, json!("long")), (2, "v", false, json!(self.column))]);

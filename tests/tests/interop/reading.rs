@@ -18,14 +18,17 @@ async fn ingested(table: &str, columns: Schema, rows: &[Value]) -> GlueLake {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_primitive_at_its_extremes_is_read_by_trino() {
+    const TABLE: &str = "reading.primitives";
     let rows = type_cases::extreme_rows();
-    ingested("reading.primitives", type_cases::every_primitive(), &rows).await;
-    assert_eq!(engines().trino.rows("reading.primitives", None).unwrap().rows, rows);
+    ingested(TABLE, type_cases::every_primitive(), &rows).await;
+    assert_eq!(engines().trino.rows(TABLE, None).unwrap().rows, rows);
+    // Once it does, `clock` no longer needs to be left out elsewhere.
+    let refused = engines().spark.rows(TABLE, None).unwrap_err().to_string();
+    assert!(refused.contains("Spark does not support time fields"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_primitive_but_time_at_its_extremes_is_read_by_all() {
-    // Iceberg's Spark integration refuses a table with a column of type `time`.
     let all = type_cases::every_primitive();
     let fields = all.as_struct().fields().iter().filter(|field| field.name != "clock").cloned();
     let columns = Schema::builder().with_fields(fields).build().unwrap();
@@ -83,10 +86,20 @@ async fn hold(namespace: &str, cases: Vec<PartitionCase>) {
             deliver(&event, &context).await.unwrap();
         }
         for engine in readers_of(case, engines) {
-            wrong.extend(differences(engine, &table, case));
+            if java_misreads(case) {
+                wrong.extend(engine.rows(&table, None).map(|_| format!("{table}: {} reads it, too", engine.name())));
+            } else {
+                wrong.extend(differences(engine, &table, case));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether Iceberg's Java library (1.11 and 1.12) can't read the table: it expects a length before a `fixed` partition value in a
+/// manifest, also where PyIceberg wrote it, while the Avro of such a value has none. That it still does is part of the test.
+fn java_misreads(case: &PartitionCase) -> bool {
+    case.column().starts_with("fixed") && case.transform() == "identity"
 }
 
 /// Spark has no `time`.

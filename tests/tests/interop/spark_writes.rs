@@ -1,10 +1,15 @@
 //! Spark changes rows and columns between our batches, and every reader sees both sides' work.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tributary_ingest::Context;
 use tributary_tests::{Batch, definition, deliver, events_schema, ids, partitioned, row};
 
 use crate::ground::engines;
+
+/// Between two batches of ingest in a race with Spark, whose commit takes about as long.
+const BATCH_PAUSE: Duration = Duration::from_millis(150);
 
 /// Delivers rows of partition 0, which must all be new.
 async fn deliver_new(context: &Context, offsets: std::ops::Range<i64>) {
@@ -118,6 +123,7 @@ async fn commits_of_spark_and_ingest_at_the_same_time_lose_nothing() {
     let engines = engines();
     let lake = engines.lake_with(TABLE, definition(events_schema())).await;
     let context = lake.context(TABLE);
+    engines.in_spark(TABLE, &["ALTER TABLE {table} SET TBLPROPERTIES ('commit.retry.num-retries' = '20')"]);
     let spark = tokio::task::spawn_blocking(move || {
         for number in 0..INSERTS {
             engines.in_spark(TABLE, &[&format!("INSERT INTO {{table}} (id, kind) VALUES ({}, 'spark')", -1 - number)]);
@@ -125,6 +131,8 @@ async fn commits_of_spark_and_ingest_at_the_same_time_lose_nothing() {
     });
     let (mut next, mut healed) = (0, 0);
     while !spark.is_finished() {
+        // As a stream would; without a pause Spark loses each of its attempts.
+        tokio::time::sleep(BATCH_PAUSE).await;
         healed += deliver(&Batch::new().rows(0, next..next + 2).event(), &context).await.unwrap().rows_healed;
         next += 2;
     }
