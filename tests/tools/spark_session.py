@@ -2,10 +2,17 @@
 
     spark_session.py AWS_ENDPOINT
 
-One JSON request a line on standard input, {"sql": TEXT}; one JSON answer a line on standard output, {"ok": {"columns",
-"rows"}} or {"error": text}, values and order as `arrow_json.py` says. The first line, before any request, is {"ready": true}.
-The catalog `lake` is Iceberg on the endpoint's Glue and S3. Everything ends, and Spark's folder goes, when standard input
-closes. Runs in `.tools/spark-venv`.
+One JSON request a line on standard input; one JSON answer a line on standard output, {"ok": {"columns", "rows"}} or
+{"error": text}, values and order as `arrow_json.py` says. Requests:
+
+    {"sql": TEXT}
+    {"delete_by_equality": "namespace.name", "columns": [NAME], "condition": SQL}
+
+The second writes what Spark itself never does, an equality delete file, by the Iceberg library that Spark brings: it
+deletes the rows that equal, in these columns (integers and text), one of those that the condition keeps.
+
+The first line, before any request, is {"ready": true}. The catalog `lake` is Iceberg on the endpoint's Glue and S3.
+Everything ends, and Spark's folder goes, when standard input closes. Runs in `.tools/spark-venv`.
 """
 
 import glob
@@ -83,16 +90,67 @@ def session(endpoint: str, scratch: Path):
     return builder.getOrCreate()
 
 
-def answer(spark, sql: str) -> dict:
-    from arrow_json import rows_of
-
+def answer(spark, request: dict) -> dict:
     try:
-        frame = spark.sql(sql)
-        if not frame.columns:
+        if "delete_by_equality" in request:
+            delete_by_equality(spark, request["delete_by_equality"], request["columns"], request["condition"])
             return {"ok": {"columns": [], "rows": []}}
-        return {"ok": {"columns": frame.columns, "rows": rows_of(nullable(spark, frame).toArrow())}}
+        return {"ok": rows(spark, request["sql"])}
     except Exception as error:  # noqa: BLE001 - whatever Spark raises is the answer
         return {"error": f"{type(error).__name__}: {error}"}
+
+
+def rows(spark, sql: str) -> dict:
+    from arrow_json import rows_of
+
+    frame = spark.sql(sql)
+    if not frame.columns:
+        return {"columns": [], "rows": []}
+    return {"columns": frame.columns, "rows": rows_of(nullable(spark, frame).toArrow())}
+
+
+def delete_by_equality(spark, name: str, columns: list[str], condition: str) -> None:
+    """Commits one file of equality deletes for each partition of the rows, as Flink's upserts do."""
+    iceberg = spark._jvm.org.apache.iceberg
+    table = iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, f"lake.{name}")
+    row_schema = table.schema().select(columns)
+    field_ids = spark._sc._gateway.new_array(spark._jvm.int, len(columns))
+    for index, column in enumerate(columns):
+        field_ids[index] = table.schema().findField(column).fieldId()
+    factory = iceberg.data.GenericFileWriterFactory.Builder(table).equalityFieldIds(field_ids).equalityDeleteRowSchema(row_schema).build()
+    files = iceberg.io.OutputFileFactory.builderFor(table, 1, 1).build()
+    found = spark.sql(f"SELECT DISTINCT {', '.join(columns)} FROM lake.{name} WHERE {condition}")._jdf
+    delta = table.newRowDelta()
+    for partition, records in by_partition(iceberg, table, java_records(spark, found, row_schema)):
+        writer = factory.newEqualityDeleteWriter(files.newOutputFile(table.spec(), partition), table.spec(), partition)
+        for record in records:
+            writer.write(record)
+        writer.close()
+        delta.addDeletes(writer.toDeleteFile())
+    delta.commit()
+
+
+def java_records(spark, frame, schema) -> list:
+    """The rows as Iceberg's records. Their values never pass through Python, which makes every integer a Java `Integer`."""
+    converters = spark._jvm.scala.jdk.javaapi.CollectionConverters
+    listed = spark._jvm.java.util.ArrayList()
+    for name in frame.columns():
+        listed.add(name)
+    names = converters.asScala(listed).toSeq()
+    empty = spark._jvm.org.apache.iceberg.data.GenericRecord.create(schema)
+    return [empty.copy(converters.asJava(row.getValuesMap(names))) for row in frame.collectAsList()]
+
+
+def by_partition(iceberg, table, records: list) -> list:
+    """The records with the partition that they fall into; the columns must have what the partition is made of."""
+    if table.spec().isUnpartitioned():
+        return [(None, records)]
+    groups = {}
+    for record in records:
+        key = iceberg.PartitionKey(table.spec(), record.struct().asSchema())
+        key.partition(iceberg.data.InternalRecordWrapper(record.struct()).wrap(record))
+        groups.setdefault(key.toPath(), (key, []))[1].append(record)
+    return list(groups.values())
 
 
 def nullable(spark, frame):
@@ -114,7 +172,7 @@ def main() -> None:
         spark.sql("SELECT 1").collect()
         print(json.dumps({"ready": True}), file=replies, flush=True)
         for line in sys.stdin:
-            print(json.dumps(answer(spark, json.loads(line)["sql"])), file=replies, flush=True)
+            print(json.dumps(answer(spark, json.loads(line))), file=replies, flush=True)
     finally:
         os.chdir("/")
         shutil.rmtree(scratch, ignore_errors=True)

@@ -90,7 +90,9 @@ def main() -> None:
         wait_until_ready(server, port)
         print(json.dumps({"ready": True}), file=replies, flush=True)
         for line in requests:
-            print(json.dumps(answer(port, json.loads(line)["sql"])), file=replies, flush=True)
+            request = json.loads(line)
+            reply = answer(port, request["sql"]) if "sql" in request else {"error": f"no such request: {line}"}
+            print(json.dumps(reply), file=replies, flush=True)
     finally:
         if server is not None:
             server.kill()

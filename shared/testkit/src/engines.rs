@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::process::Managed;
 use crate::readers::TableRows;
@@ -72,6 +72,22 @@ impl SqlEngine {
     /// # Errors
     /// [`GroundError::Refused`] with the engine's words; [`GroundError::Process`] when it ended or does not answer.
     pub fn sql(&self, sql: &str) -> Result<TableRows, GroundError> {
+        self.ask(&json!({"sql": sql}), sql)
+    }
+
+    /// Deletes by an equality delete file, as Flink does, the rows of `table` (`namespace.name`) that in `columns` equal one of
+    /// those that `condition` keeps. Columns of integers and text, the sources of the partitioning among them.
+    ///
+    /// Spark alone: it brings the library to write such a file, though no statement of its own does.
+    ///
+    /// # Errors
+    /// As [`Self::sql`].
+    pub fn delete_by_equality(&self, table: &str, columns: &[&str], condition: &str) -> Result<(), GroundError> {
+        let request = json!({"delete_by_equality": table, "columns": columns, "condition": condition});
+        self.ask(&request, &format!("equality delete of {condition}")).map(drop)
+    }
+
+    fn ask(&self, request: &Value, shown: &str) -> Result<TableRows, GroundError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "lowercase")]
         enum Answer {
@@ -80,10 +96,10 @@ impl SqlEngine {
         }
         let refused = |message: String| GroundError::Refused {
             engine: self.name,
-            sql: sql.chars().take(SQL_SHOWN_CHARS_MAX).collect(),
+            sql: shown.chars().take(SQL_SHOWN_CHARS_MAX).collect(),
             message,
         };
-        let line = self.exchange(&json!({"sql": sql}).to_string()).map_err(|error| match error {
+        let line = self.exchange(&request.to_string()).map_err(|error| match error {
             Some(error) => error,
             None => refused("an earlier statement was never answered".to_owned()),
         })?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tributary_ingest::Context;
 use tributary_tests::{Batch, GlueLake, deliver, events_schema, ids, partitioned};
 
-use crate::ground::{Engines, engines, position_delete_files};
+use crate::ground::{Engines, POSITION_DELETES, engines, files_of};
 
 const BATCHES: i64 = 6;
 const BATCH_ROWS: i64 = 4;
@@ -74,5 +74,5 @@ async fn trino_compacts_expires_and_cleans_up_below_ingest() {
     ];
     let (lake, _) =
         hold_through(TABLE, |engines, table, statement| engines.in_trino(table, &[statement]), &statements).await;
-    assert_eq!(position_delete_files(&lake, TABLE), 0, "Trino has not applied the deletes");
+    assert_eq!(files_of(&lake, TABLE, POSITION_DELETES), 0, "Trino has not applied the deletes");
 }

@@ -80,9 +80,9 @@ impl Engines {
     /// Deletes the rows that `condition` keeps by position deletes, which are there afterwards.
     pub(crate) fn spark_delete_merge_on_read(&self, lake: &GlueLake, table: &str, condition: &str) {
         self.merge_on_read_by_spark(table);
-        let before = position_delete_files(lake, table);
+        let before = files_of(lake, table, POSITION_DELETES);
         self.in_spark(table, &[&format!("DELETE FROM {{table}} WHERE {condition}")]);
-        assert!(position_delete_files(lake, table) > before, "Spark has rewritten data files instead");
+        assert!(files_of(lake, table, POSITION_DELETES) > before, "Spark has rewritten data files instead");
     }
 }
 
@@ -92,8 +92,13 @@ fn run(engine: &SqlEngine, table: &str, statements: &[&str]) {
     }
 }
 
-/// How many live files of position deletes the table has.
-pub(crate) fn position_delete_files(lake: &GlueLake, table: &str) -> usize {
+/// What PyIceberg calls a file of position deletes.
+pub(crate) const POSITION_DELETES: &str = "position_deletes";
+/// What PyIceberg calls a file of equality deletes.
+pub(crate) const EQUALITY_DELETES: &str = "equality_deletes";
+
+/// How many live files with this content the table has.
+pub(crate) fn files_of(lake: &GlueLake, table: &str, content: &str) -> usize {
     let seen = inspect(&lake.at(table)).unwrap();
-    seen["files"].as_array().unwrap().iter().filter(|file| file["content"] == json!("position_deletes")).count()
+    seen["files"].as_array().unwrap().iter().filter(|file| file["content"] == json!(content)).count()
 }
