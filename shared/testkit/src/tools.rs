@@ -161,6 +161,13 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_engine_is_answered_with_the_command_that_brings_it() {
+        let error = GroundError::EngineNotInstalled { engine: "trino", path: "/no/such/stamp".into() };
+        let expected = "run `tests/tools/setup trino` (or `make interop`): `/no/such/stamp` is not there";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
     fn the_repository_is_found_from_the_crate() {
         assert!(repo_root().unwrap().join("Cargo.lock").is_file());
     }

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use serde_json::{Value, json};
+use tributary_ingest::{Context, Report};
 use tributary_table::TableDefinition;
 use tributary_testkit::{AwsServer, SqlEngine, inspect, read_both};
-use tributary_tests::{BUCKET, GlueLake};
+use tributary_tests::{BUCKET, GlueLake, deliver};
 
 /// The two engines. They end with this program.
 pub(crate) struct Engines {
@@ -90,6 +91,20 @@ fn run(engine: &SqlEngine, table: &str, statements: &[&str]) {
     for statement in statements {
         engine.sql(&statement.replace("{table}", &format!("lake.{table}"))).unwrap();
     }
+}
+
+/// Deliveries of one batch, all but the last of which may end in `Retry`, which asks for the next one.
+const DELIVERIES_MAX: u32 = 5;
+
+/// Delivers a batch until it is settled, as the event source mapping does.
+pub(crate) async fn settle(event: &str, context: &Context) -> Report {
+    for _ in 1..DELIVERIES_MAX {
+        match deliver(event, context).await {
+            Err(error) if error.kind() == "Retry" => {}
+            outcome => return outcome.unwrap(),
+        }
+    }
+    deliver(event, context).await.unwrap()
 }
 
 /// What PyIceberg calls a file of position deletes.

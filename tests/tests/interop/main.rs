@@ -9,3 +9,5 @@ mod ground;
 mod reading;
 mod spark_writes;
 mod trino_alters;
+mod trino_writes;
+mod version_3;

@@ -2,7 +2,7 @@
 //! `partitions.rs`, Spark and Trino must, too.
 
 use iceberg::spec::Schema;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tributary_testkit::SqlEngine;
 use tributary_tests::{Batch, GlueLake, PartitionCase, definition, deliver, transform_cases, type_cases};
 
@@ -142,4 +142,13 @@ fn typed_literals(filter: &str, column: &str) -> String {
         _ => format!("{kind}'{}'", part.replace('T', " ").replace("+00:00", " UTC")),
     });
     written.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_statement_is_answered_in_the_engine_s_words_and_the_next_one_is_taken() {
+    for engine in engines().both() {
+        let refused = engine.sql("SELECT * FROM lake.reading.no_such_table").unwrap_err().to_string();
+        assert!(refused.contains(engine.name()) && refused.contains("no_such_table"), "{refused}");
+        assert_eq!(engine.sql("SELECT 1 AS one").unwrap().rows, [json!({"one": 1})]);
+    }
 }

@@ -4,33 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
-use tributary_ingest::{Context, IngestError, Report};
-use tributary_tests::{Batch, definition, deliver, events_schema, id, ids};
+use tributary_tests::{Batch, definition, events_schema, id, ids};
 
-use crate::ground::engines;
+use crate::ground::{engines, settle};
 
 /// Each round adds a column and drops it.
 const ROUNDS: std::ops::RangeInclusive<u32> = 20..=100;
 /// Rows put back after which, and after the fewest rounds, enough was shown.
 const ROWS_HEALED_MIN: u64 = 20;
-/// Deliveries of one batch that may end in `Retry`, which asks for the next one.
-const DELIVERIES_MAX: u32 = 5;
 const BATCH_ROWS: i64 = 3;
-
-/// Delivers a batch until it is settled, as the event source mapping does.
-async fn settle(event: &str, context: &Context) -> Report {
-    for _ in 1..DELIVERIES_MAX {
-        match deliver(event, context).await {
-            Err(error) if error.kind() == "Retry" => {}
-            outcome => return settled(outcome),
-        }
-    }
-    settled(deliver(event, context).await)
-}
-
-fn settled(outcome: Result<Report, IngestError>) -> Report {
-    outcome.unwrap_or_else(|error| panic!("{}: {error}", error.kind()))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_that_trino_adds_and_drops_while_ingest_runs_cost_no_row() {
