@@ -9,8 +9,9 @@ use tributary_tests::{Batch, definition, deliver, events_schema, ids, partitione
 
 use crate::ground::{EQUALITY_DELETES, engines, files_of};
 
-/// Between two batches of ingest in a race with Spark, whose commit takes about as long.
-const BATCH_PAUSE: Duration = Duration::from_millis(150);
+/// How much longer than before each batch of ingest waits in a race with Spark: on any machine the pause then comes to be longer
+/// than a commit of Spark's takes.
+const BATCH_PAUSE_GROWTH: Duration = Duration::from_millis(10);
 
 /// Delivers rows of partition 0, which must all be new.
 async fn deliver_new(context: &Context, offsets: std::ops::Range<i64>) {
@@ -150,16 +151,17 @@ async fn commits_of_spark_and_ingest_at_the_same_time_lose_nothing() {
     let engines = engines();
     let lake = engines.lake_with(TABLE, definition(events_schema())).await;
     let context = lake.context(TABLE);
-    engines.in_spark(TABLE, &["ALTER TABLE {table} SET TBLPROPERTIES ('commit.retry.num-retries' = '20')"]);
+    let retries = "'commit.retry.num-retries' = '100', 'commit.retry.max-wait-ms' = '500'";
+    engines.in_spark(TABLE, &[&format!("ALTER TABLE {{table}} SET TBLPROPERTIES ({retries})")]);
     let spark = tokio::task::spawn_blocking(move || {
         for number in 0..INSERTS {
             engines.in_spark(TABLE, &[&format!("INSERT INTO {{table}} (id, kind) VALUES ({}, 'spark')", -1 - number)]);
         }
     });
-    let (mut next, mut healed) = (0, 0);
+    let (mut next, mut healed, mut pause) = (0, 0, Duration::ZERO);
     while !spark.is_finished() {
-        // As a stream would; without a pause Spark loses each of its attempts.
-        tokio::time::sleep(BATCH_PAUSE).await;
+        pause += BATCH_PAUSE_GROWTH;
+        tokio::time::sleep(pause).await;
         healed += deliver(&Batch::new().rows(0, next..next + 2).event(), &context).await.unwrap().rows_healed;
         next += 2;
     }
