@@ -3,12 +3,14 @@
 //! The only crate that reads the environment ([`Environment`]) or the clock ([`now_ms`]); everything else gets
 //! settings and time as arguments. It knows no domain crate.
 
+mod age;
 mod clock;
 mod config;
 mod metrics;
 mod options;
 mod telemetry;
 
+pub use age::{Age, AgeError, AgeOrInstant};
 pub use clock::now_ms;
 pub use config::{ConfigError, Environment, Setting, settings_table};
 pub use metrics::{
