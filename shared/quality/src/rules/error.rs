@@ -49,6 +49,10 @@ pub(super) fn at(location: Location) -> Option<(u64, u64)> {
 impl From<serde_saphyr::Error> for RulesError {
     fn from(error: serde_saphyr::Error) -> Self {
         let error = error.without_snippet();
-        Self::Form { at: error.location().and_then(at), reason: error.to_string() }
+        let (at, reason) = (error.location().and_then(at), error.to_string());
+        // The reader ends with the place, which stands at the beginning here.
+        let said = at.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"));
+        let reason = reason.strip_suffix(&said).unwrap_or(&reason).to_owned();
+        Self::Form { at, reason }
     }
 }
