@@ -1,9 +1,10 @@
 //! `cargo lambda watch` and `cargo lambda invoke`, as the README has them.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -31,13 +32,25 @@ fn cargo_lambda(arguments: &[&str], port: u16) -> Command {
     command
 }
 
+/// Where the function's standard output goes, as Lambda takes it to CloudWatch Logs.
+fn output_file(lake: &LocalLake) -> PathBuf {
+    lake.folder().join("stdout.log")
+}
+
+/// The lines in embedded metric format among the function's output.
+fn metric_lines(lake: &LocalLake) -> Vec<Value> {
+    let output = std::fs::read_to_string(output_file(lake)).unwrap();
+    let objects = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    objects.filter(|object| object["_aws"]["CloudWatchMetrics"].is_array()).collect()
+}
+
 fn watch(lake: &LocalLake, port: u16) -> Watch {
     let mut command = cargo_lambda(&["watch", "--ignore-changes"], port);
     command
         .env("TRIBUTARY_TABLE", TABLE)
         .env("TRIBUTARY_CATALOG", format!("sqlite:{}", lake.folder().join("catalog.db").display()))
         .env_remove("AWS_REGION")
-        .stdout(Stdio::null());
+        .stdout(File::create(output_file(lake)).unwrap());
     Watch(command.spawn().unwrap())
 }
 
@@ -81,4 +94,9 @@ async fn the_samples_run_under_cargo_lambda() {
         assert!(poison.contains(named), "`{named}` is not in: {poison}");
     }
     assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [1, 500, 510, 511]);
+    // One line an invocation, the failed one's too.
+    let metrics = metric_lines(&lake);
+    let of_all = |metric: &str| metrics.iter().map(|line| line[metric].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!((of_all("RowsCommitted"), of_all("RowsRejected")), (vec![1, 0, 3], vec![0, 0, 1]), "{metrics:?}");
+    assert!(metrics.iter().all(|line| line["Table"] == TABLE && line["Function"] == "ingest"), "{metrics:?}");
 }

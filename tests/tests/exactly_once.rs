@@ -287,7 +287,7 @@ async fn an_expired_checkpoint_snapshot_is_still_valid_under_newer_ones() {
     let first = deliver(&Batch::new().rows(0, 0..3).event(), &context).await.unwrap().snapshot_id.unwrap();
     tributary_tests::append_with_pyiceberg(&lake, &[json!({"id": 99})]);
     let expired = lake.table().update(far(), |_, builder| Ok(builder.remove_snapshots(&[first]))).await.unwrap();
-    assert_eq!(snapshots(&expired), 1);
+    assert_eq!(snapshots(&expired.state), 1);
     let report = deliver(&Batch::new().rows(0, 0..5).event(), &lake.context()).await.unwrap();
     assert_eq!((report.rows_redelivered, report.rows_committed), (3, 2));
     assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [0, 1, 2, 3, 4, 99]);

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
-use tributary_ingest::{Context, EventJson, Report, handle};
+use tributary_function::EventJson;
+use tributary_ingest::{Context, Report, handle};
 use tributary_testkit::{read_both, repo_root};
 use tributary_tests::{LocalLake, definition, events_schema, ids};
 

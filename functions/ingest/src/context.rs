@@ -5,8 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use aws_config::SdkConfig;
 use iceberg::spec::SchemaRef;
 use tributary_decode::Decoder;
+use tributary_runtime::Metrics;
 use tributary_table::{CatalogError, Table, TableState, connect, format_table_name};
 
+use crate::NAME;
 use crate::config::Config;
 use crate::error::IngestError;
 
@@ -16,12 +18,18 @@ pub struct Context {
     table: Table,
     cluster: Option<String>,
     decoder: Mutex<Option<(SchemaRef, Decoder)>>,
+    metrics: Metrics,
 }
 
 impl Context {
-    /// A context for a table. `cluster` is the configured identity of the Kafka cluster, if any.
+    /// A context for a table that writes no metrics. `cluster` is the configured identity of the Kafka cluster, if any.
     pub fn new(table: Table, cluster: Option<String>) -> Self {
-        Self { table, cluster, decoder: Mutex::default() }
+        Self { table, cluster, decoder: Mutex::default(), metrics: Metrics::off(NAME) }
+    }
+
+    /// The same with metrics.
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Builds catalog and storage clients; nothing is read yet.
@@ -33,6 +41,10 @@ impl Context {
     /// The table rows go to.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.metrics
     }
 
     pub(crate) fn cluster(&self) -> Option<&str> {

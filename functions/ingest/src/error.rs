@@ -100,6 +100,14 @@ fn shown(records: &[RejectedRecord]) -> String {
 }
 
 impl IngestError {
+    /// What the invocation did all the same, where it got so far.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Rejected { report, .. } => Some(report),
+            _ => None,
+        }
+    }
+
     /// `Retry`, `Reject` or `Halt`: the error type Lambda reports.
     pub fn kind(&self) -> &'static str {
         match self {

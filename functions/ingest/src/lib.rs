@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod error;
 mod handler;
+mod metrics;
 mod report;
 
 use std::sync::Arc;
@@ -20,10 +21,13 @@ use tributary_table::{AppendRequest, Appended, Healed, TableState};
 pub use config::{Config, SETTINGS};
 pub use context::Context;
 pub use error::{IngestError, RejectedRecord};
-pub use handler::{EventJson, handle};
+pub use handler::handle;
 pub use report::Report;
 
 use batch::Prepared;
+
+/// Name of the Lambda function, its crate's folder and its binary.
+pub const NAME: &str = "ingest";
 
 /// How often a batch is cut and decoded anew because the table moved under it. Each time another writer changed the schema, the
 /// partition spec or this very partition's checkpoint: rare, and never all the time.
@@ -56,9 +60,12 @@ pub async fn ingest(
         let files = context.table().encode(&state, &prepared.rows)?;
         let data_files = files.files.len() as u64;
         let request = AppendRequest { base: &state, files, advances: prepared.advances.clone(), now_ms, deadline };
-        match context.table().append(request).await? {
+        let begun = Instant::now();
+        let appended = context.table().append(request).await?;
+        report.commit_duration_ms += begun.elapsed().as_millis() as u64;
+        match appended {
             Appended::Committed { snapshot_id, attempts, .. } => {
-                report.committed(&prepared, snapshot_id, attempts, data_files);
+                report.committed(&prepared, snapshot_id, attempts, data_files, now_ms);
                 return settled(report, prepared);
             }
             Appended::Superseded { attempts, .. } => {

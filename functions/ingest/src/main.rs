@@ -2,32 +2,18 @@
 
 use std::process::ExitCode;
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use tributary_ingest::{Config, Context, EventJson, handle};
-use tributary_runtime::{Environment, init_telemetry};
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use tributary_function::{EventJson, Process, run_process};
+use tributary_ingest::{Config, Context, NAME, handle};
+use tributary_runtime::Metrics;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = %error, "the ingest function could not start");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn start() -> Result<(), Error> {
-    let environment = Environment::of_process();
-    // Before the settings are read, so that an error in them is logged too.
-    let config = Config::from_environment(&environment);
-    let filter = config.as_ref().map_or("info", |config| config.log.as_str());
-    init_telemetry(filter, environment.is_lambda())?;
-    let config = config?;
-    let aws = match config.uses_aws {
-        true => Some(aws_config::load_from_env().await),
-        false => None,
+    let serve = async |process| {
+        let Process { environment, settings, aws } = process;
+        let config = Config::try_new(settings, &environment)?;
+        let context = Context::connect(&config, aws.as_ref())?.with_metrics(Metrics::in_lambda(NAME, &environment));
+        run(service_fn(|event: LambdaEvent<EventJson>| handle(event, &context))).await
     };
-    let context = Context::connect(&config, aws.as_ref())?;
-    run(service_fn(|event: LambdaEvent<EventJson>| handle(event, &context))).await
+    run_process(NAME, serve).await
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use iceberg::TableIdent;
 use lambda_runtime::Error;
 use tokio::time::Instant;
-use tributary_runtime::Metrics;
+use tributary_runtime::{Metrics, NoProgress};
 use tributary_table::{Connection, Table, connect};
 
 use crate::error::JobError;
@@ -53,7 +53,8 @@ impl<J: ScheduledJob> Context<J> {
         Ok(Self::new(job, connection, settings.table).with_metrics(Metrics::in_lambda(J::NAME, &environment)))
     }
 
-    pub(crate) fn job(&self) -> &J {
+    /// The job.
+    pub fn job(&self) -> &J {
         &self.job
     }
 
@@ -70,7 +71,8 @@ impl<J: ScheduledJob> Context<J> {
     ) -> Result<Invocation, JobError> {
         let ident = named.or_else(|| self.default_table.clone());
         let ident = ident.ok_or(EventError::NoTable { option: TABLE_OPTION.name, setting: TABLE.name })?;
-        Ok(Invocation { table: self.table(ident), connection: self.connection.clone(), now_ms, deadline })
+        let (table, connection) = (self.table(ident), self.connection.clone());
+        Ok(Invocation { table, connection, now_ms, deadline, progress: Arc::new(NoProgress) })
     }
 
     fn table(&self, ident: TableIdent) -> Arc<Table> {

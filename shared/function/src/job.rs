@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
-use tributary_runtime::{ConfigError, Environment, EventOption, ReportMetrics, Setting};
+use tributary_runtime::{ConfigError, Environment, EventOption, Progress, ReportMetrics, Setting};
 use tributary_table::{Connection, Table};
 
 use crate::error::JobError;
@@ -61,6 +61,8 @@ pub struct Invocation {
     pub now_ms: i64,
     /// When the answer must be there; what it takes to give it is already kept back.
     pub deadline: Instant,
+    /// Who is told how far the job has come.
+    pub progress: Arc<dyn Progress>,
 }
 
 impl Invocation {

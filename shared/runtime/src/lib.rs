@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod metrics;
 mod options;
+mod progress;
 mod telemetry;
 
 pub use age::{Age, AgeError, AgeOrInstant};
@@ -18,4 +19,5 @@ pub use metrics::{
     metrics_table,
 };
 pub use options::{EventOption, options_table};
+pub use progress::{NoProgress, Progress};
 pub use telemetry::{LogFilterError, init_telemetry};

@@ -32,12 +32,12 @@ pub use checkpoint::{
 pub use connect::{
     CatalogSettings, CatalogUri, CatalogUriError, Connection, TableNameError, connect, parse_table_name,
 };
-pub use data_files::{DataFileError, DescribedFiles, EncodedFile, EncodedFiles};
+pub use data_files::{DataFileError, DataFileWriter, DescribedFiles, EncodedFile, EncodedFiles};
 pub use error::{Remedy, TableError};
 pub use files::{FileChanges, LiveFile};
 pub use heal::Healed;
 pub use lineage::{HistoryError, LINEAGE_PROPERTY, of_snapshot as lineage_of_snapshot};
 pub use replace::{RemoveRequest, ReplaceConflict, Replaced, RewriteRequest};
 pub use state::{CheckpointFault, TableState};
-pub use storage::{LocationError, ObjectStore, S3StorageFactory};
-pub use table::{Table, TableDefinition, Updated};
+pub use storage::{Deletion, LocationError, ObjectStore, S3StorageFactory, StoredFile};
+pub use table::{MaybeUpdated, Table, TableDefinition, Updated};

@@ -147,7 +147,7 @@ fn what_is_no_rules_document_is_refused_with_its_place() {
         ("checks: 5\n", "line 1, column 9", "sequence"),
         ("checks: [\n", "line 1, column 9", "unclosed bracket"),
         ("\t- a\n", "line 1, column", ""),
-            ] {
+    ] {
         let found = refused(yaml);
         assert!(found.starts_with(&format!("correct the rules at {place}")), "{found}");
         assert!(found.contains(words), "{found}");
