@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    DataContentType, DataFile, Literal, Manifest, ManifestEntryRef, ManifestFile, PartitionSpec, PrimitiveLiteral,
-    PrimitiveType, SchemaRef, Snapshot, Struct, StructType, Type,
+    DataContentType, DataFile, Literal, Manifest, ManifestEntryRef, ManifestFile, ManifestStatus, PartitionSpec,
+    PrimitiveLiteral, PrimitiveType, SchemaRef, Snapshot, Struct, StructType, Type,
 };
 
 use crate::data_files::partition_path;
@@ -118,6 +118,15 @@ impl LiveFile {
     }
 }
 
+/// What one snapshot did to the files of the one before it.
+#[derive(Debug, Default)]
+pub struct FileChanges {
+    /// Files it added.
+    pub added: Vec<LiveFile>,
+    /// Files it removed, with the sequence numbers they had.
+    pub removed: Vec<LiveFile>,
+}
+
 impl Table {
     /// Every file of the state's head, in the order of its manifests. A warm handle reads only manifests it has not seen.
     pub async fn live_files(&self, state: &TableState) -> Result<Vec<LiveFile>, TableError> {
@@ -158,6 +167,29 @@ impl Table {
         let bytes = input.map_err(blame.storage("open a manifest list"))?.read().await;
         let bytes = bytes.map_err(blame.storage("read a manifest list"))?;
         parse_manifests(&bytes, state.metadata().format_version()).map_err(blame.metadata("read a manifest list"))
+    }
+
+    /// Which files a snapshot the table knows added and removed, by the manifests it wrote.
+    pub async fn file_changes_of(&self, state: &TableState, snapshot: &Snapshot) -> Result<FileChanges, TableError> {
+        let mut changes = FileChanges::default();
+        let manifests = self.manifests_of(state, snapshot).await?;
+        // Only a snapshot's own manifests have entries of its own (Iceberg spec, "Manifest Entry Fields").
+        let own = manifests.into_iter().filter(|manifest| manifest.added_snapshot_id == snapshot.snapshot_id());
+        for manifest in own {
+            let read =
+                read(&manifest, state.file_io()).await.map_err(Blame(self.ident()).storage("read a manifest"))?;
+            let manifest = Arc::new(read);
+            let by_it = |entry: &&ManifestEntryRef| entry.snapshot_id() == Some(snapshot.snapshot_id());
+            for entry in manifest.contents.entries().iter().filter(by_it) {
+                let file = LiveFile { entry: Arc::clone(entry), manifest: Arc::clone(&manifest) };
+                match entry.status() {
+                    ManifestStatus::Added => changes.added.push(file),
+                    ManifestStatus::Deleted => changes.removed.push(file),
+                    ManifestStatus::Existing => {}
+                }
+            }
+        }
+        Ok(changes)
     }
 
     /// The live files of one manifest, of whichever snapshot.
