@@ -78,7 +78,7 @@ impl Group {
         let whole = self.bytes / target;
         // A remainder that makes the others only a little longer is spread over them.
         let spread = self.bytes.checked_div(whole).is_some_and(|average| average <= most.min(target + target / 10));
-        let files = if spread { whole } else { whole + u64::from(self.bytes % target > 0 || whole == 0) };
+        let files = if spread { whole } else { whole + u64::from(!self.bytes.is_multiple_of(target) || whole == 0) };
         match files {
             0 | 1 => most,
             // What is written now packs a little better or worse than what is there: without slack a tiny file remains.
