@@ -15,5 +15,5 @@ mod run;
 mod survey;
 
 pub use options::{COMPACTION_OPTIONS, CompactionOptions, JobOrder, OptionError, Strategy};
-pub use report::CompactionReport;
+pub use report::{CompactionReport, LeftAs, Reason};
 pub use run::{CompactionError, CompactionRequest, compact};
