@@ -100,7 +100,8 @@ async fn an_equality_delete_meanwhile_applies_to_the_new_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_meanwhile_is_not_undone() {
     let ground = Arc::new(Ground::fed(4, 3).await);
-    let first = ground.inspect()["snapshots"][1]["snapshot_id"].as_i64().unwrap();
+    let state = ground.table().refresh().await.unwrap();
+    let first = state.metadata().snapshots().find(|snapshot| snapshot.sequence_number() == 2).unwrap().snapshot_id();
     let meddled = Arc::clone(&ground);
     let report = overtaken(&ground, async move {
         let back = SnapshotReference::new(first, SnapshotRetention::branch(None, None, None));

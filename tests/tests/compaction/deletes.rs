@@ -64,7 +64,7 @@ async fn rows_deleted_by_position_are_gone_and_so_is_the_delete_file() {
     assert_eq!((report.rows_rewritten, report.rows_deleted, report.files_added), (20, 3, 1));
     assert_eq!((report.delete_files_removed, delete_files(&ground).await), (1, 0));
     assert_eq!(ids(&ground.rows().rows), [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19]);
-    let summary = ground.last_snapshot()["summary"].clone();
+    let summary = ground.head().await["summary"].clone();
     for (name, value) in [
         ("added-records", "17"),
         ("deleted-records", "20"),
@@ -192,7 +192,8 @@ async fn equality_deletes_by_several_columns_take_null_for_null() {
     delete_equal(&ground, &[(2, "kind", texts(&[Some("a"), None, Some("b")])), (3, "day", days)]).await;
     // By kind alone besides, and by a kind that no row has.
     delete_equal(&ground, &[(2, "kind", texts(&[Some("c")]))]).await;
-    let report = compact_keeps_duckdbs(&ground, json!({})).await;
+    // DuckDB 1.5.5 also takes rows with a NULL where the delete has a value, against the spec.
+    let report = ground.compact(json!({})).await;
     assert_eq!((report.rows_deleted, report.delete_files_removed), (2, 2));
     assert_eq!(ids(&ground.rows().rows), [2, 3, 5]);
 }
@@ -216,7 +217,7 @@ async fn equality_deletes_by_every_kind_of_number_and_time() {
     delete_equal(&ground, &[(2, "ratio", Arc::new(Float64Array::from(vec![1.5])))]).await;
     let at = TimestampMicrosecondArray::from(vec![-1]).with_timezone("UTC");
     delete_equal(&ground, &[(3, "at", Arc::new(at))]).await;
-    let report = compact_keeps_duckdbs(&ground, pairs()).await;
+    let report = ground.compact(pairs()).await;
     assert_eq!((report.rows_deleted, report.delete_files_removed), (2, 2));
     assert_eq!(ids(&ground.rows().rows), [1, 4]);
 }
@@ -250,7 +251,7 @@ async fn an_equality_delete_by_a_column_dropped_since_still_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deletes_of_one_partition_leave_the_others_alone_and_global_ones_do_not() {
+async fn equality_deletes_of_one_partition_leave_the_others_alone() {
     let columns = schema(&[(1, "id", true, json!("long")), (2, "kind", false, json!("string"))]);
     let mut ground = Ground::with(partitioned(columns, &[(2, "kind", "identity")])).await;
     for round in 0..2 {
@@ -260,7 +261,8 @@ async fn deletes_of_one_partition_leave_the_others_alone_and_global_ones_do_not(
     let target = Target { spec_id: 0, partition: file.data_file().partition().clone() };
     let delete = equality_deletes(&ground, &target, &[(1, "id", longs(&[Some(0)]))]).await;
     commit(&ground.table(), vec![delete]).await;
-    let report = compact_keeps_duckdbs(&ground, pairs()).await;
+    // DuckDB 1.5.5 takes them for every partition's, against the spec.
+    let report = ground.compact(pairs()).await;
     assert_eq!((report.groups_committed, report.rows_deleted, report.delete_files_removed), (2, 1, 1));
     assert_eq!(ids(&ground.rows().rows), [0, 1, 1]);
 }

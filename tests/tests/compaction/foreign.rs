@@ -45,6 +45,10 @@ pub(crate) struct Foreign {
 }
 
 impl Foreign {
+    pub(crate) fn of(target: &Target, file: DataFileBuilder) -> Self {
+        Self { spec_id: target.spec_id, file }
+    }
+
     /// Lets a position delete file say that it names this data file alone.
     pub(crate) fn name_alone(&mut self, path: &str) {
         self.file.referenced_data_file(Some(path.to_owned()));
@@ -72,7 +76,11 @@ pub(crate) async fn put(ground: &Ground, target: &Target, columns: &[(i32, &str,
     let rows = RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), arrays).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).unwrap();
     writer.write(&rows).unwrap();
-    let bytes = writer.into_inner().unwrap();
+    put_bytes(ground, target, writer.into_inner().unwrap(), rows.num_rows()).await
+}
+
+/// Puts a Parquet file below the table.
+pub(crate) async fn put_bytes(ground: &Ground, target: &Target, bytes: Vec<u8>, rows: usize) -> DataFileBuilder {
     let state = ground.table().refresh().await.unwrap();
     let path = format!("{}/data/foreign-{:016x}.parquet", state.metadata().location(), fastrand::u64(..));
     let length = bytes.len() as u64;
@@ -83,14 +91,14 @@ pub(crate) async fn put(ground: &Ground, target: &Target, columns: &[(i32, &str,
         .file_format(DataFileFormat::Parquet)
         .partition(target.partition.clone())
         .partition_spec_id(target.spec_id)
-        .record_count(rows.num_rows() as u64)
+        .record_count(rows as u64)
         .file_size_in_bytes(length);
     file
 }
 
 /// A data file of these columns.
 pub(crate) async fn data_file(ground: &Ground, target: &Target, columns: &[(i32, &str, ArrayRef)]) -> Foreign {
-    Foreign { spec_id: target.spec_id, file: put(ground, target, columns).await }
+    Foreign::of(target, put(ground, target, columns).await)
 }
 
 /// A position delete file of rows `(path, position)`.
@@ -100,7 +108,7 @@ pub(crate) async fn position_deletes(ground: &Ground, target: &Target, rows: &[(
     let columns = [(PATH_ID, "file_path", paths), (POSITION_ID, "pos", positions)];
     let mut file = put(ground, target, &columns).await;
     file.content(DataContentType::PositionDeletes);
-    Foreign { spec_id: target.spec_id, file }
+    Foreign::of(target, file)
 }
 
 /// An equality delete file by these columns.
@@ -108,7 +116,7 @@ pub(crate) async fn equality_deletes(ground: &Ground, target: &Target, columns: 
     let mut file = put(ground, target, columns).await;
     let ids = columns.iter().map(|(id, _, _)| *id).collect();
     file.content(DataContentType::EqualityDeletes).equality_ids(Some(ids));
-    Foreign { spec_id: target.spec_id, file }
+    Foreign::of(target, file)
 }
 
 /// Commits files of any content in one snapshot, as another engine would.

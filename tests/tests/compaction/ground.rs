@@ -84,8 +84,11 @@ impl Ground {
         inspect(&self.lake.at()).unwrap()
     }
 
-    pub(crate) fn last_snapshot(&self) -> Value {
-        self.inspect()["snapshots"].as_array().unwrap().last().unwrap().clone()
+    /// The head, as PyIceberg sees it.
+    pub(crate) async fn head(&self) -> Value {
+        let head = self.table().refresh().await.unwrap().metadata().current_snapshot_id();
+        let snapshots = self.inspect()["snapshots"].as_array().unwrap().clone();
+        snapshots.into_iter().find(|snapshot| snapshot["snapshot_id"].as_i64() == head).unwrap()
     }
 
     /// Every file below the table that no snapshot reaches.

@@ -14,7 +14,7 @@ use crate::ground::Ground;
 /// A table by day, with five files of one row in each of the days 1 to `days`, the last day having one more.
 async fn by_day(days: i64) -> Ground {
     let columns = schema(&[(1, "id", true, json!("long")), (2, "day", false, json!("date"))]);
-    let mut ground = Ground::with(partitioned(columns, &[(2, "day", "day")])).await;
+    let mut ground = Ground::with(partitioned(columns, &[(2, "day_day", "day")])).await;
     for round in 0..5 {
         let row = |day: i64| json!({"id": 10 * day + round, "day": format!("2026-03-{day:02}")});
         ground.ingest(&(1..=days).map(row).collect::<Vec<Value>>()).await;

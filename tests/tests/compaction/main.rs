@@ -5,6 +5,7 @@ mod basics;
 mod conflicts;
 mod deletes;
 mod foreign;
+mod foreign_data;
 mod ground;
 mod limits;
 mod schemas;

@@ -88,22 +88,19 @@ async fn widened_columns_keep_their_values_and_get_bounds_of_the_wide_type() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_of_one_type_do_not_change_places_with_their_order() {
-    let columns = [(2, "left", json!("string")), (3, "right", json!("string"))];
+    let columns = [(2, "one", json!("string")), (3, "two", json!("string"))];
     let ground = evolved(
         &columns,
         &[
-            (json!({"id": 1, "left": "l1", "right": "r1"}), json!({"first": ["right"]})),
-            (json!({"id": 2, "left": "l2", "right": "r2"}), json!({"first": ["left"]})),
+            (json!({"id": 1, "one": "l1", "two": "r1"}), json!({"first": ["two"]})),
+            (json!({"id": 2, "one": "l2", "two": "r2"}), json!({"first": ["one"]})),
         ],
-        json!({"id": 3, "left": "l3", "right": "r3"}),
+        json!({"id": 3, "one": "l3", "two": "r3"}),
     )
     .await;
-    ground.compact_keeps(pairs(), &["left = 'l1'", "right = 'r2'"]).await;
+    ground.compact_keeps(pairs(), &["one = 'l1'", "two = 'r2'"]).await;
     for row in ground.rows().rows {
-        assert_eq!(
-            (&row["left"], &row["right"]),
-            (&json!(format!("l{}", row["id"])), &json!(format!("r{}", row["id"])))
-        );
+        assert_eq!((&row["one"], &row["two"]), (&json!(format!("l{}", row["id"])), &json!(format!("r{}", row["id"]))));
     }
 }
 
