@@ -46,7 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tributary-decode", &[]),
     ("tributary-function", &["tributary-runtime", "tributary-table"]),
     ("tributary-kafka", &[]),
-    ("tributary-maintenance", &["tributary-table"]),
+    ("tributary-maintenance", &["tributary-runtime", "tributary-table"]),
     ("tributary-runtime", &[]),
     ("tributary-table", &["tributary-kafka"]),
 ];

@@ -26,7 +26,8 @@ fn functions() -> Vec<FunctionReference> {
             options: Vec::new(),
             metrics: tributary_ingest::Report::METRICS,
         },
-        // A scheduled function is one line: FunctionReference::of_job::<Compaction>(),
+        FunctionReference::of_job::<tributary_compaction::Compaction>(),
+        FunctionReference::of_job::<tributary_snapshot_expiry::SnapshotExpiry>(),
     ]
 }
 

@@ -4,6 +4,9 @@
 //! done, what remains, and what was skipped and why. Only `tributary_table` commits.
 
 pub mod compaction;
+pub mod expiry;
+pub mod file_removal;
+pub mod orphans;
 mod rows;
 
 pub use tributary_table::Table;

@@ -39,5 +39,5 @@ pub use heal::Healed;
 pub use lineage::{HistoryError, LINEAGE_PROPERTY, of_snapshot as lineage_of_snapshot};
 pub use replace::{RemoveRequest, ReplaceConflict, Replaced, RewriteRequest};
 pub use state::{CheckpointFault, TableState};
-pub use storage::{LocationError, ObjectStore, S3StorageFactory};
-pub use table::{Table, TableDefinition, Updated};
+pub use storage::{Deletion, LocationError, ObjectStore, S3StorageFactory, StoredFile};
+pub use table::{MaybeUpdated, Table, TableDefinition, Updated};

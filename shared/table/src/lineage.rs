@@ -116,6 +116,13 @@ fn undone(
     if let Some(missing) = end {
         return Err(format!("a rollback past expired snapshot {missing}, whose lineage is gone"));
     }
+    // The head's own history may go on behind what is known, down to the checkpoint's snapshot (which a tag kept): then
+    // nothing was rolled back, and taking back would repeat records.
+    if fork.is_none()
+        && let Some(missing) = history.last().and_then(|oldest| oldest.parent_snapshot_id())
+    {
+        return Err(format!("a history of the head that ends at expired snapshot {missing}, so that it can't be told"));
+    }
     for (partition, first) in firsts {
         if let Some(mut progress) = checkpoint.progress(&partition) {
             // The greatest timestamp stays: too great only makes the recreated-topic check milder.

@@ -1,10 +1,14 @@
 //! One consistent view of a table: pointer, metadata, the head's manifests and the checkpoint that holds for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
-use iceberg::spec::{FormatVersion, ManifestFile, ManifestList, SchemaRef, TableMetadata, TableMetadataRef};
+use iceberg::spec::{
+    FormatVersion, ManifestFile, ManifestList, SchemaRef, SnapshotReference, TableMetadata, TableMetadataRef,
+};
+use serde::Deserialize;
 
 use crate::catalog::{Pointer, display};
 use crate::checkpoint::{CHECKPOINT_PROPERTY, Checkpoint, CheckpointFormatError};
@@ -62,6 +66,19 @@ impl TableState {
         &self.manifests
     }
 
+    /// The table's branches and tags, by name; `main` among them, unless the table has no snapshot.
+    ///
+    /// # Errors
+    /// The metadata does not serialise as the Iceberg spec has it.
+    pub fn refs(&self, table: &TableIdent) -> Result<BTreeMap<String, SnapshotReference>, TableError> {
+        // iceberg's metadata gives a ref by its name, and no list of the names.
+        let read = || serde_json::from_value::<Refs>(serde_json::to_value(&*self.metadata)?);
+        let invalid = |error: serde_json::Error| {
+            iceberg::Error::new(iceberg::ErrorKind::DataInvalid, "expected refs as JSON").with_source(error)
+        };
+        read().map(|read| read.refs).map_err(invalid).map_err(Blame(table).metadata("read the refs"))
+    }
+
     /// File access for the table's location.
     pub fn file_io(&self) -> &FileIO {
         &self.file_io
@@ -107,6 +124,13 @@ impl TableState {
         let (manifests, checkpoint) = (Arc::new(manifests), Arc::new(checkpoint));
         Ok(Self { pointer, metadata, manifests, checkpoint, fault, file_io })
     }
+}
+
+/// The part of a metadata file that names branches and tags.
+#[derive(Deserialize)]
+struct Refs {
+    #[serde(default)]
+    refs: BTreeMap<String, SnapshotReference>,
 }
 
 /// A checkpoint that can't be relied on.

@@ -18,7 +18,7 @@ use crate::data_files::{self, EncodedFiles};
 use crate::error::{Blame, TableError};
 use crate::files::ReadManifests;
 use crate::heal::{REMEMBERED_MAX, Remembered};
-use crate::metadata_file::NewMetadata;
+use crate::metadata_file::{self, NewMetadata};
 use crate::state::TableState;
 use crate::storage::ObjectStore;
 
@@ -42,6 +42,16 @@ pub struct Updated {
     pub base: TableState,
     /// The table after it.
     pub state: TableState,
+}
+
+/// What became of a metadata change that need not be made.
+#[must_use]
+#[derive(Debug)]
+pub enum MaybeUpdated {
+    /// It was committed.
+    Committed(Updated),
+    /// The table, as it stands, needs no change.
+    Unchanged(TableState),
 }
 
 /// What a new table is made of.
@@ -97,6 +107,18 @@ impl Table {
             }
         };
         Ok(self.keep(state))
+    }
+
+    /// Whether a metadata file is one of this table, by its uuid; also where it can't be read as metadata, since then it is of no
+    /// other table either.
+    ///
+    /// # Errors
+    /// Storage does not give the file.
+    pub async fn is_own_metadata(&self, state: &TableState, location: &str) -> Result<bool, TableError> {
+        let blame = Blame(&self.ident);
+        let input = state.file_io.new_input(location).map_err(blame.storage("open a metadata file"))?;
+        let bytes = input.read().await.map_err(blame.storage("read a metadata file"))?;
+        Ok(metadata_file::parse(&bytes).map_or(true, |metadata| metadata.uuid() == state.metadata.uuid()))
     }
 
     /// Where a batch's unseen records begin, by a state's checkpoint.
@@ -205,6 +227,18 @@ impl Table {
     where
         F: Fn(&TableState, TableMetadataBuilder) -> Result<TableMetadataBuilder, TableError>,
     {
+        match self.update_if(deadline, |state, builder| change(state, builder).map(Some)).await? {
+            MaybeUpdated::Committed(updated) => Ok(updated),
+            // `change` above always gives a builder.
+            MaybeUpdated::Unchanged(state) => Ok(Updated { base: state.clone(), state }),
+        }
+    }
+
+    /// As [`Self::update`], but `change` may find that a fresh base needs none; then nothing (more) is committed.
+    pub async fn update_if<F>(&self, deadline: Instant, change: F) -> Result<MaybeUpdated, TableError>
+    where
+        F: Fn(&TableState, TableMetadataBuilder) -> Result<Option<TableMetadataBuilder>, TableError>,
+    {
         let blame = Blame(&self.ident);
         let mut current = self.refresh().await?;
         let mut course = Course::new(self, Limits::of_table(&current.metadata, deadline), Vec::new(), Vec::new());
@@ -212,7 +246,7 @@ impl Table {
         loop {
             let from = &current.pointer.metadata_location;
             let builder = TableMetadata::clone(&current.metadata).into_builder(Some(from.clone()));
-            let builder = change(&current, builder)?;
+            let Some(builder) = change(&current, builder)? else { return Ok(MaybeUpdated::Unchanged(current)) };
             let new = NewMetadata::build(builder, from).map_err(blame.metadata("build the metadata"))?;
             let location = new.location.clone();
             let attempt = Attempt { new, manifests: current.manifests.to_vec(), own_files: Vec::new() };
@@ -221,7 +255,7 @@ impl Table {
                     || state.metadata.metadata_log().iter().any(|log| log.metadata_file == location)
             };
             match course.attempt(&current, attempt, holds_it).await? {
-                Settled::Landed(state) => return Ok(Updated { base: current, state }),
+                Settled::Landed(state) => return Ok(MaybeUpdated::Committed(Updated { base: current, state })),
                 Settled::Lost(state) => current = state,
             }
         }

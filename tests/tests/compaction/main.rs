@@ -8,6 +8,8 @@ mod foreign;
 mod foreign_data;
 mod ground;
 mod limits;
+mod object_storage;
+mod samples;
 mod schemas;
 mod specs;
 mod types;

@@ -157,10 +157,14 @@ async fn a_column_of_nulls_and_rows_of_a_megabyte_are_rewritten() {
     ]);
     let mut ground = Ground::with(definition(columns)).await;
     let mut random = fastrand::Rng::with_seed(3);
-    for id in 0..5 {
+    for id in 0..26 {
         let text: String = (0..1 << 20).map(|_| random.alphanumeric()).collect();
         ground.ingest(&[json!({"id": id, "text": text})]).await;
     }
-    let report = ground.compact_keeps(json!({}), &["id = 3"]).await;
-    assert_eq!((report.files_rewritten, report.files_added, report.rows_rewritten), (5, 1, 5));
+    let report = ground.compact_keeps(json!({}), &[]).await;
+    assert_eq!((report.files_rewritten, report.files_added, report.rows_rewritten), (26, 1, 26));
+    // Now too long to be read by one request.
+    assert!(report.bytes_added > 17 << 20, "{report:?}");
+    let report = ground.compact_keeps(json!({"rewrite-all": true}), &[]).await;
+    assert_eq!((report.files_rewritten, report.files_added, report.rows_rewritten), (1, 1, 26));
 }

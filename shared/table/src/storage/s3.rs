@@ -1,6 +1,6 @@
 //! S3 by `aws-sdk-s3`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,10 +16,12 @@ use iceberg::io::{FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Stor
 use iceberg::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use super::listing::{Deletion, Pages, StoredFile};
+
 /// Bytes of one part of a multipart upload; S3 takes 5 MiB or more but for the last part.
 const PART_BYTES: usize = 8 << 20;
 /// Keys of one DeleteObjects request (S3's own bound).
-const DELETE_KEYS_MAX: usize = 1000;
+pub(super) const DELETE_KEYS_MAX: usize = 1000;
 
 /// Builds S3 storage over one client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,12 +62,16 @@ impl S3Storage {
         let client = self.client.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Unexpected, format!("`{path}`: expected an S3 client, found storage without one"))
         })?;
-        let rest = path.strip_prefix("s3://").or_else(|| path.strip_prefix("s3a://"));
-        let (bucket, key) = rest.and_then(|rest| rest.split_once('/')).ok_or_else(|| {
-            Error::new(ErrorKind::DataInvalid, format!("expected a path `s3://bucket/key`, found `{path}`"))
-        })?;
+        let (bucket, key) = bucket_and_key(path)?;
         Ok(Object { client, bucket, key })
     }
+}
+
+/// Bucket and key of `s3://bucket/key` or `s3a://bucket/key`.
+pub(super) fn bucket_and_key(path: &str) -> Result<(&str, &str)> {
+    let rest = path.strip_prefix("s3://").or_else(|| path.strip_prefix("s3a://"));
+    rest.and_then(|rest| rest.split_once('/'))
+        .ok_or_else(|| Error::new(ErrorKind::DataInvalid, format!("expected a path `s3://bucket/key`, found `{path}`")))
 }
 
 /// The SDK's error with its whole chain: its own Display says only "service error".
@@ -187,8 +193,26 @@ impl Storage for S3Storage {
 }
 
 async fn delete_keys(client: &Client, bucket: &str, keys: &[&str]) -> Result<()> {
+    let errors = refused_keys(client, bucket, keys).await?;
+    match errors.first() {
+        None => Ok(()),
+        Some(refused) => Err(Error::new(
+            ErrorKind::Unexpected,
+            format!(
+                "delete `s3://{bucket}/{}`: expected success, found {} ({} of {} keys refused)",
+                refused.key().unwrap_or_default(),
+                refused.code().unwrap_or("an error"),
+                errors.len(),
+                keys.len()
+            ),
+        )),
+    }
+}
+
+/// One DeleteObjects request. It answers 200 even where single keys were refused: these.
+async fn refused_keys(client: &Client, bucket: &str, keys: &[&str]) -> Result<Vec<aws_sdk_s3::types::Error>> {
     if keys.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let at = format!("s3://{bucket}");
     let identifiers = keys.iter().map(|key| ObjectIdentifier::builder().key(*key).build());
@@ -197,21 +221,74 @@ async fn delete_keys(client: &Client, bucket: &str, keys: &[&str]) -> Result<()>
     let delete = Delete::builder().quiet(true).set_objects(Some(identifiers)).build();
     let delete = delete.map_err(|error| failed("delete below", &at, error))?;
     let answer = client.delete_objects().bucket(bucket).delete(delete).send().await;
-    let answer = answer.map_err(|error| failed("delete below", &at, error))?;
-    // DeleteObjects answers 200 even where single keys were refused.
-    match answer.errors().first() {
-        None => Ok(()),
-        Some(refused) => Err(Error::new(
-            ErrorKind::Unexpected,
-            format!(
-                "delete `{at}/{}`: expected success, found {} ({} of {} keys refused)",
-                refused.key().unwrap_or_default(),
-                refused.code().unwrap_or("an error"),
-                answer.errors().len(),
-                keys.len()
-            ),
-        )),
+    Ok(answer.map_err(|error| failed("delete below", &at, error))?.errors.unwrap_or_default())
+}
+
+/// Deletes up to [`DELETE_KEYS_MAX`] files, given as location and key, of one bucket by one request.
+pub(super) async fn delete_files(client: &Client, bucket: &str, files: &[(&str, &str)]) -> Vec<Deletion> {
+    let keys: Vec<&str> = files.iter().map(|(_, key)| *key).collect();
+    let refused: HashMap<String, String> = match refused_keys(client, bucket, &keys).await {
+        Ok(errors) => errors.into_iter().map(refusal).collect(),
+        Err(error) => {
+            let reason = error.to_string();
+            return files.iter().map(|(location, _)| Deletion::of(location, Err(reason.clone()))).collect();
+        }
+    };
+    let outcome = |key: &str| refused.get(key).map_or(Ok(()), |reason| Err(reason.clone()));
+    files.iter().map(|(location, key)| Deletion::of(location, outcome(key))).collect()
+}
+
+fn refusal(error: aws_sdk_s3::types::Error) -> (String, String) {
+    let (code, message) = (error.code.unwrap_or_default(), error.message.unwrap_or_default());
+    (error.key.unwrap_or_default(), format!("{code}: {message}"))
+}
+
+/// Every object below `folder` (`s3://bucket/prefix`), by pages of one ListObjectsV2 each.
+pub(super) fn list(client: Client, folder: &str) -> Pages {
+    let folder = format!("{}/", folder.trim_end_matches('/'));
+    let next = |cursor: Option<Cursor>| async move {
+        match cursor {
+            Some(cursor) => cursor.page().await.map(Some),
+            None => Ok(None),
+        }
+    };
+    futures::stream::try_unfold(Some(Cursor { client, folder, token: None }), next).boxed()
+}
+
+/// Where a listing goes on.
+struct Cursor {
+    client: Client,
+    folder: String,
+    token: Option<String>,
+}
+
+impl Cursor {
+    /// The next page, and the cursor after it if there are more.
+    async fn page(self) -> Result<(Vec<StoredFile>, Option<Self>)> {
+        let (bucket, prefix) = bucket_and_key(&self.folder)?;
+        let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
+        let answer = request.set_continuation_token(self.token.clone()).send().await;
+        let answer = answer.map_err(|error| failed("list", &self.folder, error))?;
+        // As asked for, so that what is found compares with what metadata names.
+        let root = self.folder.strip_suffix(prefix).unwrap_or(&self.folder);
+        let files = answer.contents().iter().map(|object| stored(root, object)).collect::<Result<Vec<_>>>()?;
+        let token = answer.next_continuation_token.filter(|_| answer.is_truncated == Some(true));
+        let after =
+            token.map(|token| Self { token: Some(token), client: self.client.clone(), folder: self.folder.clone() });
+        Ok((files, after))
     }
+}
+
+fn stored(root: &str, object: &aws_sdk_s3::types::Object) -> Result<StoredFile> {
+    let lacks = |what: &str| {
+        let key = object.key().unwrap_or_default();
+        Error::new(ErrorKind::Unexpected, format!("list `{root}{key}`: expected {what} of the object, found none"))
+    };
+    let key = object.key().ok_or_else(|| lacks("the key"))?;
+    let size_bytes = object.size().and_then(|size| u64::try_from(size).ok()).ok_or_else(|| lacks("the size"))?;
+    let modified = object.last_modified().and_then(|time| time.to_millis().ok());
+    let modified_ms = modified.ok_or_else(|| lacks("the time of the last change"))?;
+    Ok(StoredFile { location: format!("{root}{key}"), size_bytes, modified_ms })
 }
 
 struct S3Reader {
