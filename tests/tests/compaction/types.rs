@@ -5,9 +5,9 @@ use tributary_tests::{definition, schema};
 
 use crate::ground::{Ground, pairs};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_primitive_at_its_extremes_is_the_same_in_the_new_file() {
-    let kinds = [
+/// Types, and for each a row of values: in the middle, the greatest, none, the least.
+fn extremes() -> (Vec<&'static str>, [Value; 4]) {
+    let kinds = vec![
         "boolean",
         "int",
         "long",
@@ -25,10 +25,6 @@ async fn every_primitive_at_its_extremes_is_the_same_in_the_new_file() {
         "fixed[4]",
         "binary",
     ];
-    let names: Vec<String> = (0..kinds.len()).map(|index| format!("c{index}")).collect();
-    let mut fields = vec![(1, "id", true, json!("long"))];
-    fields.extend((2..).zip(names.iter().zip(kinds)).map(|(id, (name, kind))| (id, name.as_str(), false, json!(kind))));
-    let mut ground = Ground::with(definition(schema(&fields))).await;
     let least = json!([
         false,
         i32::MIN,
@@ -83,7 +79,17 @@ async fn every_primitive_at_its_extremes_is_the_same_in_the_new_file() {
         "ffffffff",
         "ff".repeat(90),
     ]);
-    for (id, values) in [(0, &middle), (1, &greatest), (2, &json!([])), (3, &least)] {
+    (kinds, [middle, greatest, json!([]), least])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_primitive_at_its_extremes_is_the_same_in_the_new_file() {
+    let (kinds, rows) = extremes();
+    let names: Vec<String> = (0..kinds.len()).map(|index| format!("c{index}")).collect();
+    let mut fields = vec![(1, "id", true, json!("long"))];
+    fields.extend((2..).zip(names.iter().zip(kinds)).map(|(id, (name, kind))| (id, name.as_str(), false, json!(kind))));
+    let mut ground = Ground::with(definition(schema(&fields))).await;
+    for (id, values) in (0..).zip(&rows) {
         let mut row = json!({"id": id});
         for (name, value) in names.iter().zip(values.as_array().unwrap()) {
             row[name] = value.clone();
