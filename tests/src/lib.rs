@@ -3,8 +3,11 @@
 
 pub mod bounds;
 mod compacted;
+mod glue_lake;
 mod partition_cases;
 mod partitioned;
+pub mod transform_cases;
+pub mod type_cases;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinitio
 use tributary_testkit::TableAt;
 
 pub use compacted::compact_with;
+pub use glue_lake::{BUCKET, GlueLake};
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
 
