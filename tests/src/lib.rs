@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
 pub mod bounds;
+mod compacted;
 mod glue_lake;
 mod partition_cases;
 mod partitioned;
@@ -21,6 +22,7 @@ use tributary_kafka::{EventBuilder, Payload, Record};
 use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinition, parse_table_name};
 use tributary_testkit::TableAt;
 
+pub use compacted::compact_with;
 pub use glue_lake::{BUCKET, GlueLake};
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};

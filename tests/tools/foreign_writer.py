@@ -3,7 +3,8 @@
     foreign_writer.py CATALOG_DB NAMESPACE.TABLE CHANGE
 
 CHANGE is JSON with any of {"append": [{...}], "add": [["name", "type"]], "drop": ["name"], "rename": [["name", "new"]],
-"widen": [["name", "type"]], "properties": {"name": "value"}}; columns are changed in one step, in that order.
+"widen": [["name", "type"]], "first": ["name"], "properties": {"name": "value"}}; columns are changed in one step, in that order. A column
+inside a struct has a dot in its name.
 """
 
 import json
@@ -12,9 +13,20 @@ import sys
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io.pyarrow import schema_to_pyarrow
-from pyiceberg.types import DoubleType, IntegerType, LongType, StringType, TimestamptzType
+from pyiceberg.types import DecimalType, DoubleType, IntegerType, LongType, StringType, TimestamptzType
 
-TYPES = {"double": DoubleType(), "int": IntegerType(), "long": LongType(), "string": StringType(), "timestamptz": TimestamptzType()}
+TYPES = {
+    "decimal(18, 2)": DecimalType(18, 2),
+    "double": DoubleType(),
+    "int": IntegerType(),
+    "long": LongType(),
+    "string": StringType(),
+    "timestamptz": TimestamptzType(),
+}
+
+
+def path(name: str) -> tuple[str, ...]:
+    return tuple(name.split("."))
 
 
 def main() -> None:
@@ -22,16 +34,18 @@ def main() -> None:
     table = SqlCatalog("local", uri=f"sqlite:///{database}", warehouse="file:///unused").load_table(name)
     if change.get("append"):
         table.append(pa.Table.from_pylist(change["append"], schema=schema_to_pyarrow(table.schema(), include_field_ids=False)))
-    if any(change.get(kind) for kind in ("add", "drop", "rename", "widen")):
+    if any(change.get(kind) for kind in ("add", "drop", "rename", "widen", "first")):
         with table.update_schema() as update:
             for column, kind in change.get("add", []):
-                update.add_column(column, TYPES[kind])
+                update.add_column(path(column), TYPES[kind])
             for column in change.get("drop", []):
-                update.delete_column(column)
+                update.delete_column(path(column))
             for column, name in change.get("rename", []):
-                update.rename_column(column, name)
+                update.rename_column(path(column), name)
             for column, kind in change.get("widen", []):
-                update.update_column(column, TYPES[kind])
+                update.update_column(path(column), TYPES[kind])
+            for column in change.get("first", []):
+                update.move_first(path(column))
     if change.get("properties"):
         with table.transaction() as transaction:
             transaction.set_properties(change["properties"])
