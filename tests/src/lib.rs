@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
 pub mod bounds;
+mod glue_lake;
 mod partition_cases;
 mod partitioned;
+mod reachability;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,8 +20,10 @@ use tributary_kafka::{EventBuilder, Payload, Record};
 use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinition, parse_table_name};
 use tributary_testkit::TableAt;
 
+pub use glue_lake::GlueLake;
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
+pub use reachability::Reachability;
 
 /// The cluster every test's records come from.
 pub const ARN: &str = "arn:aws:kafka:eu-central-1:123456789012:cluster/test/00000000-0000-0000-0000-000000000000-1";

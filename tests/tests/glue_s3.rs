@@ -3,71 +3,16 @@
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use iceberg::spec::Type;
 use serde_json::{Value, json};
-use tributary_ingest::Context;
-use tributary_table::{CatalogSettings, CatalogUri, Table, TableDefinition, connect, parse_table_name};
+use tributary_table::TableDefinition;
 use tributary_testkit::aws::{Fault, FaultMode};
-use tributary_testkit::{AwsServer, TableAt, inspect, read_both};
-use tributary_tests::{Batch, TABLE, definition, deliver, events_schema, far, id, ids};
-
-struct Lake {
-    server: AwsServer,
-    aws: SdkConfig,
-}
-
-impl Lake {
-    async fn new() -> Self {
-        let server = AwsServer::start().unwrap();
-        server.create_bucket("lake").unwrap();
-        let credentials = aws_sdk_credentials();
-        let aws = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(server.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(credentials)
-            .load()
-            .await;
-        let lake = Self { server, aws };
-        let location = Some("s3://lake/test/events".to_owned());
-        lake.table().create(TableDefinition { location, ..definition(events_schema()) }).await.unwrap();
-        lake
-    }
-
-    fn settings(&self) -> CatalogSettings {
-        CatalogSettings {
-            catalog: CatalogUri::Glue { catalog_id: None },
-            name: "unused".to_owned(),
-            warehouse: None,
-            s3_path_style: true,
-        }
-    }
-
-    fn table(&self) -> Table {
-        let connection = connect(&self.settings(), Some(&self.aws)).unwrap();
-        Table::new(parse_table_name(TABLE).unwrap(), connection.catalog, connection.store)
-    }
-
-    fn context(&self) -> Context {
-        Context::new(self.table(), None)
-    }
-
-    fn at(&self) -> TableAt {
-        TableAt::Glue { endpoint: self.server.endpoint().to_owned(), table: TABLE.to_owned() }
-    }
-
-    fn entry(&self) -> Value {
-        self.server.glue("GetTable", &json!({"DatabaseName": "test", "Name": "events"})).unwrap()["Table"].clone()
-    }
-}
-
-fn aws_sdk_credentials() -> aws_sdk_glue::config::Credentials {
-    aws_sdk_glue::config::Credentials::new("test", "test", None, None, "test")
-}
+use tributary_testkit::{inspect, read_both};
+use tributary_tests::{Batch, GlueLake, definition, deliver, events_schema, far, id, ids};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_arrive_once_and_every_engine_reads_them() {
-    let lake = Lake::new().await;
+    let lake = GlueLake::new().await;
     let context = lake.context();
     let event = Batch::new().rows(0, 0..5).rows(1, 0..3).event();
     assert_eq!(deliver(&event, &context).await.unwrap().rows_committed, 8);
@@ -77,7 +22,7 @@ async fn rows_arrive_once_and_every_engine_reads_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_commit_takes_one_wave_of_puts_between_two_catalog_calls() {
-    let lake = Lake::new().await;
+    let lake = GlueLake::new().await;
     let context = lake.context();
     deliver(&Batch::new().rows(0, 0..5).event(), &context).await.unwrap();
     lake.server.reset_calls().unwrap();
@@ -93,7 +38,7 @@ async fn a_warm_commit_takes_one_wave_of_puts_between_two_catalog_calls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_lost_on_the_wire_commits_once() {
     for mode in [FaultMode::LostReply, FaultMode::DroppedReply] {
-        let lake = Lake::new().await;
+        let lake = GlueLake::new().await;
         let context = lake.context();
         lake.server.inject(&Fault::once("UpdateTable", mode)).unwrap();
         let report = deliver(&Batch::new().rows(0, 0..4).event(), &context).await.unwrap();
@@ -106,7 +51,7 @@ async fn a_reply_lost_on_the_wire_commits_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_arrives_after_it_was_given_up_changes_nothing() {
-    let lake = Lake::new().await;
+    let lake = GlueLake::new().await;
     let context = lake.context();
     // Longer than the function waits for the answer: it reads the table, finds nothing and tries again, and wins.
     lake.server.inject(&Fault::once("UpdateTable", FaultMode::Delay).delayed(13_000)).unwrap();
@@ -125,7 +70,7 @@ async fn an_update_that_arrives_after_it_was_given_up_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_was_not_applied_is_tried_again() {
     for mode in [FaultMode::Unavailable, FaultMode::Throttle, FaultMode::Conflict] {
-        let lake = Lake::new().await;
+        let lake = GlueLake::new().await;
         lake.server.inject(&Fault::once("UpdateTable", mode).times(2)).unwrap();
         let report = deliver(&Batch::new().rows(0, 0..4).event(), &lake.context()).await.unwrap();
         assert_eq!((report.rows_committed, report.commit_attempts), (4, 3), "{mode:?}");
@@ -135,7 +80,7 @@ async fn an_update_that_was_not_applied_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_put_that_fails_for_good_fails_the_batch_and_leaves_nothing() {
-    let lake = Lake::new().await;
+    let lake = GlueLake::new().await;
     let context = lake.context();
     lake.table().refresh().await.unwrap();
     let before = lake.server.objects("lake", "").unwrap();
@@ -153,7 +98,7 @@ async fn a_put_that_fails_for_good_fails_the_batch_and_leaves_nothing() {
 async fn instances_that_race_for_the_glue_version_lose_nothing() {
     const INSTANCES: i32 = 4;
     const BATCHES: i64 = 6;
-    let lake = Arc::new(Lake::new().await);
+    let lake = Arc::new(GlueLake::new().await);
     let mut tasks = Vec::new();
     for partition in 0..INSTANCES {
         let lake = Arc::clone(&lake);
@@ -183,10 +128,9 @@ async fn instances_that_race_for_the_glue_version_lose_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_whose_creation_was_not_answered_is_there_and_whole() {
     for mode in [FaultMode::LostReply, FaultMode::DroppedReply] {
-        let lake = Lake::new().await;
+        let lake = GlueLake::new().await;
         lake.server.inject(&Fault::once("CreateTable", mode)).unwrap();
-        let connection = connect(&lake.settings(), Some(&lake.aws)).unwrap();
-        let table = Table::new(parse_table_name("test.second").unwrap(), connection.catalog, connection.store);
+        let table = lake.table_named("test.second");
         let location = Some("s3://lake/test/second".to_owned());
         let created = table.create(TableDefinition { location, ..definition(events_schema()) }).await;
         assert_eq!(lake.server.faults_left().unwrap(), 0, "{mode:?}");
@@ -201,7 +145,7 @@ async fn a_table_whose_creation_was_not_answered_is_there_and_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_keep_in_the_glue_entry_stays() {
-    let lake = Lake::new().await;
+    let lake = GlueLake::new().await;
     let mut entry = lake.entry();
     let columns = entry["StorageDescriptor"]["Columns"].clone();
     assert_eq!(columns[1]["Type"], "timestamp");
