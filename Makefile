@@ -1,7 +1,7 @@
 # What a person or CI does with this repository. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test lint
+.PHONY: help demo tools test lint synth
 
 ## help: this list
 help:
@@ -30,3 +30,16 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	@echo "==> lint: documentation"
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps
+
+## synth: the stacks' templates: type check, tests, synthesis, cdk-nag and cfn-lint, nothing built (needs Node 20)
+synth:
+	@echo "==> synth: cfn-lint"
+	tests/tools/setup python
+	@echo "==> synth: the CDK and its types"
+	cd infra && npm ci
+	cd infra && npm run check
+	@echo "==> synth: tests of the templates"
+	cd infra && npm test
+	@echo "==> synth: the example stacks, checked by cdk-nag and cfn-lint"
+	cd infra && npm run synth
+	cd infra && ../.tools/venv/bin/cfn-lint

@@ -5,6 +5,7 @@ use tributary_table::parse_table_name;
 
 use crate::connection::CatalogArgs;
 use crate::demo::DemoOptions;
+use crate::jobs::{Compact, Expire, JobCommand, Orphans};
 use crate::poll::PollOptions;
 use crate::publish::PublishOptions;
 use crate::table_commands::TableCommand;
@@ -34,6 +35,12 @@ pub enum Command {
     /// Create, look at and change a table
     #[command(subcommand)]
     Table(TableCommand),
+    /// Rewrite small data files into few of the right length, with the same rows
+    Compact(JobCommand<Compact>),
+    /// Expire old snapshots and delete the files that only they reach
+    Expire(JobCommand<Expire>),
+    /// Find files in storage that nothing reaches, and with `--dry-run=false` delete them
+    Orphans(JobCommand<Orphans>),
     /// Publish sample rows to a Kafka topic
     Publish(PublishOptions),
     /// Poll Kafka topics and invoke the ingest function, as Lambda's event source mapping does

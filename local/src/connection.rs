@@ -34,6 +34,17 @@ pub struct CatalogArgs {
     pub s3_path_style: bool,
 }
 
+/// A table, and what it was opened by.
+#[derive(Debug)]
+pub struct Opened {
+    /// Catalog and store, to open further tables.
+    pub connection: Connection,
+    /// The table.
+    pub table: Table,
+    /// AWS configuration; `None` where nothing of the table is in AWS.
+    pub aws: Option<SdkConfig>,
+}
+
 /// A catalog that can't be reached with these options.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
@@ -48,17 +59,35 @@ impl CatalogArgs {
     /// # Errors
     /// [`ConnectionError`] if the catalog can't be opened or has no such table.
     pub async fn open(&self, ident: TableIdent) -> Result<Table, ConnectionError> {
-        let Connection { catalog, store } = match self.catalog {
-            CatalogUri::Glue { .. } => self.connect(Some(&aws().await))?,
+        Ok(self.open_with_aws(ident).await?.table)
+    }
+
+    /// The same, with what it was opened by.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] if the catalog can't be opened or has no such table.
+    pub async fn open_with_aws(&self, ident: TableIdent) -> Result<Opened, ConnectionError> {
+        let (connection, aws) = match self.catalog {
+            CatalogUri::Glue { .. } => {
+                let aws = aws().await;
+                (self.connect(Some(&aws))?, Some(aws))
+            }
             CatalogUri::Sqlite { .. } => {
                 // Only the catalog knows where the files are; AWS is configured for tables in S3 alone, since
                 // without it the look for a region would hold up those on local disk for seconds.
                 let local = self.connect(None)?;
                 let pointer = local.catalog.pointer(&ident).await?;
-                if in_s3(&pointer.metadata_location) { self.connect(Some(&aws().await))? } else { local }
+                match in_s3(&pointer.metadata_location) {
+                    true => {
+                        let aws = aws().await;
+                        (self.connect(Some(&aws))?, Some(aws))
+                    }
+                    false => (local, None),
+                }
             }
         };
-        Ok(Table::new(ident, catalog, store))
+        let table = Table::new(ident, connection.catalog.clone(), connection.store.clone());
+        Ok(Opened { connection, table, aws })
     }
 
     /// A handle on a table to be created at `location`, or below the warehouse.

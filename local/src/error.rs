@@ -1,6 +1,10 @@
 //! What can end the program, and how it is told.
 
+use std::path::PathBuf;
+
+use tributary_function::{EventError, JobError};
 use tributary_ingest::IngestError;
+use tributary_runtime::ConfigError;
 use tributary_table::{CatalogError, TableError};
 
 use crate::connection::ConnectionError;
@@ -52,6 +56,32 @@ pub enum CliError {
     /// An event was not ingested.
     #[error(transparent)]
     Ingest(Box<IngestError>),
+    /// A setting of a job is missing or wrong.
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
+    /// `--event` names no readable file.
+    #[error("correct `--event`: `{}`: expected a file with a function's event", path.display())]
+    EventFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Options that no job can do.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// A job failed.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// A job did its work, and what it found is a fault of the table's.
+    #[error("see the report above: table `{table}`: expected no fault, found {found}")]
+    Faults {
+        /// The table.
+        table: String,
+        /// What was found.
+        found: String,
+    },
     /// The answer could not be printed.
     #[error("the answer could not be written")]
     Output(#[from] std::io::Error),

@@ -2,6 +2,7 @@
 //!
 //! - `tributary demo`: the stream without a cloud, a broker or a server;
 //! - `tributary table ...`: create, look at and change a table in any catalog;
+//! - `tributary compact | expire | orphans`: the scheduled functions' jobs, in this process;
 //! - `tributary publish`: sample rows to a real broker;
 //! - `tributary poll`: what Lambda's event source mapping does, from a real broker to the ingest
 //!   function, in this process or behind `cargo lambda watch`.
@@ -15,6 +16,7 @@ pub mod ddl;
 pub mod demo;
 mod error;
 mod in_process;
+mod jobs;
 pub mod poll;
 pub mod publish;
 mod render;
@@ -29,9 +31,10 @@ use tributary_runtime::now_ms;
 
 pub use broker::{KafkaProperty, KafkaPropertyError};
 pub use cli::{Cli, Command, PollCommand};
-pub use connection::{CatalogArgs, ConnectionError};
+pub use connection::{CatalogArgs, ConnectionError, Opened};
 pub use error::CliError;
 pub use in_process::InProcess;
+pub use jobs::{Compact, Expire, JobCommand, LocalJob, Orphans};
 pub use render::{Grid, Out, time_text};
 pub use schema_file::{SchemaFileError, read_schema};
 pub use table_commands::{
@@ -50,6 +53,9 @@ pub async fn run(cli: Cli, out: &mut Out<'_>) -> Result<(), CliError> {
             demo::run(&options, now_ms(), out).await?;
         }
         Command::Table(command) => command.run(&cli.catalog, now_ms(), out).await?,
+        Command::Compact(command) => command.run(&cli.catalog, now_ms(), out).await?,
+        Command::Expire(command) => command.run(&cli.catalog, now_ms(), out).await?,
+        Command::Orphans(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Publish(options) => {
             let report = publish::publish(options, wall_clock(now_ms())).await?;
             out.line(report.to_string())?;

@@ -220,7 +220,7 @@ async fn nanoseconds_arrive_in_a_table_upgraded_to_version_3() {
     deliver(&Batch::new().json(0, 0, &json!({"id": 1})).event(), &context).await.unwrap();
     let upgrade =
         lake.table().update(far(), |_, builder| Ok(builder.upgrade_format_version(FormatVersion::V3).unwrap())).await;
-    assert_eq!(upgrade.unwrap().metadata().format_version(), FormatVersion::V3);
+    assert_eq!(upgrade.unwrap().state.metadata().format_version(), FormatVersion::V3);
     let table = lake.table();
     table.add_column("wall", &Type::Primitive(PrimitiveType::TimestampNs), far()).await.unwrap();
     table.add_column("instant", &Type::Primitive(PrimitiveType::TimestamptzNs), far()).await.unwrap();

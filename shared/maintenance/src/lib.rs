@@ -3,8 +3,10 @@
 //! A job takes the table, its options, `now` and a deadline; it works by whole units, stops before the deadline, and reports what is
 //! done, what remains, and what was skipped and why. Only `tributary_table` commits.
 
+pub mod compaction;
 pub mod expiry;
 pub mod file_removal;
 pub mod orphans;
+mod rows;
 
 pub use tributary_table::Table;

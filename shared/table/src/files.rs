@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    DataContentType, DataFile, Manifest, ManifestEntryRef, ManifestFile, PartitionSpec, SchemaRef, Snapshot,
+    DataContentType, DataFile, Literal, Manifest, ManifestEntryRef, ManifestFile, PartitionSpec, PrimitiveLiteral,
+    PrimitiveType, SchemaRef, Snapshot, Struct, StructType, Type,
 };
 
 use crate::error::{Blame, TableError};
@@ -75,17 +76,28 @@ impl LiveFile {
         &self.manifest.file.manifest_path
     }
 
+    /// Whether it holds equality deletes for every partition (Iceberg spec, "Scan Planning").
+    pub fn is_global(&self) -> bool {
+        self.content() == DataContentType::EqualityDeletes && self.partition_spec().is_unpartitioned()
+    }
+
+    /// Its partition values as `newer` has them: the spec's types after columns were widened.
+    pub fn partition_as(&self, newer: &StructType) -> Struct {
+        let values = self.data_file().partition().iter().zip(newer.fields());
+        values.map(|(value, field)| value.map(|value| widened(value, &field.field_type))).collect()
+    }
+
     /// Whether this delete file may apply to a data file (Iceberg spec, "Scan Planning").
     ///
     /// Exact but for what only the delete file's rows tell; `false` for a file that holds rows.
     pub fn may_delete_from(&self, data: &Self) -> bool {
         let (delete, spec) = (self.data_file(), self.partition_spec());
-        let same_partition =
-            spec.spec_id() == data.partition_spec().spec_id() && delete.partition() == data.data_file().partition();
+        let same_partition = spec.spec_id() == data.partition_spec().spec_id()
+            && same_partition(delete.partition(), data.data_file().partition());
         match self.content() {
             DataContentType::Data => false,
             DataContentType::EqualityDeletes => {
-                self.sequence_number() > data.sequence_number() && (same_partition || spec.is_unpartitioned())
+                self.sequence_number() > data.sequence_number() && (same_partition || self.is_global())
             }
             DataContentType::PositionDeletes => {
                 let of_another = delete.referenced_data_file().is_some_and(|path| path != data.path());
@@ -104,15 +116,20 @@ impl Table {
 
     pub(crate) async fn manifests_of_head(&self, state: &TableState) -> Result<Vec<Arc<ReadManifest>>, TableError> {
         let known = self.read_manifests();
-        let reads = state.manifests().iter().map(|file| {
-            let known = known.get(&file.manifest_path).cloned();
-            async {
-                match known {
-                    Some(manifest) => Ok(manifest),
-                    None => read(file, state.file_io()).await.map(Arc::new),
+        // Collected, since a closure inside the stream would keep the whole future from being known as `Send`.
+        let reads: Vec<_> = state
+            .manifests()
+            .iter()
+            .map(|file| {
+                let known = known.get(&file.manifest_path).cloned();
+                async {
+                    match known {
+                        Some(manifest) => Ok(manifest),
+                        None => read(file, state.file_io()).await.map(Arc::new),
+                    }
                 }
-            }
-        });
+            })
+            .collect();
         let reads: Vec<Arc<ReadManifest>> = futures::stream::iter(reads)
             .buffered(READS_AT_ONCE_MAX)
             .try_collect()
@@ -141,6 +158,41 @@ impl Table {
         let done = read(manifest, state.file_io()).await;
         let manifest = Arc::new(done.map_err(Blame(self.ident()).storage("read a manifest"))?);
         Ok(live(&manifest).collect())
+    }
+}
+
+/// Whether two tuples of one spec are one partition, also where a column was widened between them.
+pub(crate) fn same_partition(one: &Struct, other: &Struct) -> bool {
+    let same = |(one, other): (Option<&Literal>, Option<&Literal>)| match (one, other) {
+        (
+            Some(Literal::Primitive(PrimitiveLiteral::Int(narrow))),
+            Some(Literal::Primitive(PrimitiveLiteral::Long(wide))),
+        )
+        | (
+            Some(Literal::Primitive(PrimitiveLiteral::Long(wide))),
+            Some(Literal::Primitive(PrimitiveLiteral::Int(narrow))),
+        ) => i64::from(*narrow) == *wide,
+        (
+            Some(Literal::Primitive(PrimitiveLiteral::Float(narrow))),
+            Some(Literal::Primitive(PrimitiveLiteral::Double(wide))),
+        )
+        | (
+            Some(Literal::Primitive(PrimitiveLiteral::Double(wide))),
+            Some(Literal::Primitive(PrimitiveLiteral::Float(narrow))),
+        ) => f64::from(narrow.0).to_bits() == wide.0.to_bits(),
+        (one, other) => one == other,
+    };
+    one.fields().len() == other.fields().len() && one.iter().zip(other.iter()).all(same)
+}
+
+/// The value as the wider of two types between which Iceberg promotes.
+fn widened(value: &Literal, to: &Type) -> Literal {
+    match (value, to.as_primitive_type()) {
+        (Literal::Primitive(PrimitiveLiteral::Int(value)), Some(PrimitiveType::Long)) => Literal::long(*value),
+        (Literal::Primitive(PrimitiveLiteral::Float(value)), Some(PrimitiveType::Double)) => {
+            Literal::double(f64::from(value.0))
+        }
+        (value, _) => value.clone(),
     }
 }
 

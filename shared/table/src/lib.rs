@@ -32,7 +32,7 @@ pub use checkpoint::{
 pub use connect::{
     CatalogSettings, CatalogUri, CatalogUriError, Connection, TableNameError, connect, parse_table_name,
 };
-pub use data_files::{DataFileError, DescribedFiles, EncodedFile, EncodedFiles};
+pub use data_files::{DataFileError, DataFileWriter, DescribedFiles, EncodedFile, EncodedFiles};
 pub use error::{Remedy, TableError};
 pub use files::LiveFile;
 pub use heal::Healed;

@@ -5,7 +5,7 @@
 //! | | rewrite (`replace`) | removal (`delete`) |
 //! |---|---|---|
 //! | files that go | chosen when planned; each must still be live | chosen anew from what is live |
-//! | new delete files | a position delete that may apply to a file that goes fails it; an equality delete stays in force, since the new files keep the start's sequence number | whole files go, whatever deletes apply to them |
+//! | new delete files | a position delete that may apply to a file that goes fails it; an equality delete stays in force, since the new files keep the start's sequence number, but fails it where it reaches the old files and not the new ones or the other way round, since these have another partition spec | whole files go, whatever deletes apply to them |
 //! | history | the head must descend from the start: what was deleted since the start must be seen, and what was applied must not be undone | none |
 //! | rows | no more come than go | none come |
 //! | schema, spec | those the new files were written by must still be the table's, by content | none |
@@ -23,9 +23,9 @@ use tokio::time::Instant;
 
 use crate::catalog::display;
 use crate::commit::{Attempt, Course, Limits, Settled};
-use crate::data_files::{DescribedFiles, EncodedFiles};
+use crate::data_files::{self, DataFileError, DescribedFiles, EncodedFiles};
 use crate::error::{Blame, TableError};
-use crate::files::LiveFile;
+use crate::files::{LiveFile, same_partition};
 use crate::lineage;
 use crate::manifests::{self, Change};
 use crate::snapshot::{Delta, Draft, Identity};
@@ -101,7 +101,7 @@ pub enum ReplaceConflict {
         path: String,
     },
     /// Deletes came that were not applied.
-    #[error("plan again: expected no new deletes for `{data}`, found position delete file `{delete}`")]
+    #[error("plan again: expected no new deletes for `{data}`, found delete file `{delete}`")]
     NewDeletes {
         /// The delete file.
         delete: String,
@@ -176,7 +176,7 @@ impl Table {
             if !schema_of.files.is_empty() && !schema_of.fit(current.metadata()) {
                 return Err(ReplaceConflict::SchemaOrSpec);
             }
-            check_rewrite(start, current, &removed, live)?;
+            check_rewrite(start, current, &removed, &schema_of, live)?;
             Ok(Chosen { removed: removed.clone() })
         };
         self.change_files(change, choose).await
@@ -233,6 +233,7 @@ impl Table {
             if removed.is_empty() && change.added.files.is_empty() {
                 return Ok(Replaced::Unchanged { state: current });
             }
+            self.refuse_unwritable(&removed)?;
             let attempt = self.attempt_of(change, &identity, &current, &removed, course.attempts()).await?;
             let holds_it = |state: &TableState| state.metadata().snapshot_by_id(identity.snapshot_id).is_some();
             match course.attempt(&current, attempt, holds_it).await? {
@@ -287,6 +288,21 @@ impl Table {
         })
     }
 
+    /// The manifests that list what goes are written anew, with the partition values of what stays.
+    fn refuse_unwritable(&self, removed: &[LiveFile]) -> Result<(), TableError> {
+        let check = |file: &LiveFile| {
+            let spec = file.partition_spec();
+            let partition_type = spec.partition_type(file.schema()).map_err(DataFileError::Partition)?;
+            data_files::refuse_unwritable_values(spec, &partition_type)
+        };
+        let mut checked = HashSet::new();
+        removed
+            .iter()
+            .filter(|file| checked.insert(file.partition_spec().spec_id()))
+            .try_for_each(check)
+            .map_err(|source| TableError::DataFile { table: display(self.ident()), source: Box::new(source) })
+    }
+
     fn refuse_more_rows(&self, removed: &[LiveFile], added: &DescribedFiles) -> Result<(), TableError> {
         let gone = removed.iter().filter(|file| file.content() == DataContentType::Data);
         let gone: u64 = gone.map(|file| file.data_file().record_count()).sum();
@@ -307,6 +323,7 @@ fn check_rewrite(
     start: &TableState,
     current: &TableState,
     removed: &[LiveFile],
+    added: &DescribedFiles,
     live: &[LiveFile],
 ) -> Result<(), ReplaceConflict> {
     let start_id = start.metadata().current_snapshot_id().unwrap_or_default();
@@ -317,21 +334,47 @@ fn check_rewrite(
     if let Some(gone) = removed.iter().find(|file| !still.contains(file.path())) {
         return Err(ReplaceConflict::MissingFile { path: gone.path().to_owned() });
     }
-    refuse_new_deletes(start, removed, live)?;
+    refuse_new_deletes(start, removed, added, live)?;
     refuse_deletes_in_use(removed, live)
 }
 
 /// A position delete younger than the start was not applied to the rows that were read. An equality delete need not be: it is younger
-/// than the start's sequence number, which the new files carry, and so applies to them.
-fn refuse_new_deletes(start: &TableState, removed: &[LiveFile], live: &[LiveFile]) -> Result<(), ReplaceConflict> {
+/// than the start's sequence number, which the new files carry, and so applies to them, unless they changed their partition spec.
+fn refuse_new_deletes(
+    start: &TableState,
+    removed: &[LiveFile],
+    added: &DescribedFiles,
+    live: &[LiveFile],
+) -> Result<(), ReplaceConflict> {
     let known = start.metadata().current_snapshot().map_or(0, |head| head.sequence_number());
-    let fresh: Vec<&LiveFile> = live
-        .iter()
-        .filter(|file| file.content() == DataContentType::PositionDeletes && file.sequence_number() > known)
-        .collect();
-    let hit = |data: &LiveFile| fresh.iter().find(|delete| delete.may_delete_from(data)).map(|delete| delete.path());
-    let found = removed.iter().find_map(|data| hit(data).map(|delete| (delete.to_owned(), data.path().to_owned())));
-    found.map_or(Ok(()), |(delete, data)| Err(ReplaceConflict::NewDeletes { delete, data }))
+    let fresh: Vec<&LiveFile> =
+        live.iter().filter(|file| file.content() != DataContentType::Data && file.sequence_number() > known).collect();
+    let conflict = |delete: &LiveFile, data: &str| {
+        Err(ReplaceConflict::NewDeletes { delete: delete.path().to_owned(), data: data.to_owned() })
+    };
+    let moves = |data: &LiveFile| data.partition_spec().spec_id() != added.partition_spec.spec_id();
+    let rows: Vec<&LiveFile> = removed.iter().filter(|file| file.content() == DataContentType::Data).collect();
+    for data in &rows {
+        let misses = |delete: &LiveFile| delete.content() == DataContentType::PositionDeletes || moves(data);
+        let hit = |delete: &&&LiveFile| !delete.is_global() && misses(delete) && delete.may_delete_from(data);
+        if let Some(delete) = fresh.iter().find(hit) {
+            return conflict(delete, data.path());
+        }
+    }
+    if !rows.iter().any(|data| moves(data)) {
+        return Ok(());
+    }
+    let in_partition = |delete: &LiveFile, file: &DataFile| {
+        let same_spec = delete.partition_spec().spec_id() == added.partition_spec.spec_id();
+        let is_equality = delete.content() == DataContentType::EqualityDeletes && !delete.is_global();
+        is_equality && same_spec && same_partition(delete.data_file().partition(), file.partition())
+    };
+    for file in &added.files {
+        if let Some(delete) = fresh.iter().find(|delete| in_partition(delete, file)) {
+            return conflict(delete, file.file_path());
+        }
+    }
+    Ok(())
 }
 
 /// An equality delete may only go when every older row it could match has gone. Of position deletes the planner has read the rows,

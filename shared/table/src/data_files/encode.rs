@@ -1,4 +1,4 @@
-//! Rows of one partition become one Parquet file in memory.
+//! Rows of one partition become one Parquet file in memory, batch by batch.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -10,18 +10,17 @@ use arrow_schema::{Field, FieldRef, Schema as ArrowSchema};
 use bytes::Bytes;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{
-    DataContentType, DataFileBuilder, DataFileFormat, PartitionSpecRef, PrimitiveType, SchemaRef, StructType,
+    DataContentType, DataFileBuilder, DataFileFormat, PartitionSpecRef, PrimitiveType, SchemaRef, Struct, StructType,
     TableMetadata, Type,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
-use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-use super::metrics::{self, Metrics};
+use super::metrics::{Metrics, RowMetrics};
 use super::metrics_mode::MetricsModes;
-use super::partition::PartitionRows;
 use super::partition_path::partition_path;
 use super::{DataFileError, EncodedFile};
 
@@ -30,12 +29,16 @@ const LEVEL: &str = "write.parquet.compression-level";
 const PAGE_BYTES: &str = "write.parquet.page-size-bytes";
 const PAGE_ROWS: &str = "write.parquet.page-row-limit";
 const DICTIONARY_BYTES: &str = "write.parquet.dict-size-bytes";
+const ROW_GROUP_BYTES: &str = "write.parquet.row-group-size-bytes";
+/// Row groups of Iceberg's Java writers.
+const ROW_GROUP_BYTES_DEFAULT: usize = 128 << 20;
 const DATA_PATH: &str = "write.data.path";
 const FOLDER_PATH: &str = "write.folder-storage.path";
 /// zstd's level in Iceberg's Java writers.
 const ZSTD_LEVEL_DEFAULT: i32 = 3;
 
-/// What every file of one batch shares.
+/// What every file written by one schema and spec shares.
+#[derive(Debug)]
 pub(super) struct Encoder {
     schema: SchemaRef,
     arrow_schema: Arc<ArrowSchema>,
@@ -67,24 +70,75 @@ impl Encoder {
         })
     }
 
-    pub(super) fn encode(&self, group: &PartitionRows) -> Result<EncodedFile, DataFileError> {
-        let (bytes, footer) = self.parquet(&group.rows)?;
-        let metrics = metrics::collect(&self.schema, &self.modes, &group.rows, &footer)?;
-        let folder = partition_path(&self.spec, &self.partition_type, &group.values);
+    pub(super) fn spec(&self) -> &PartitionSpecRef {
+        &self.spec
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Begins a file of one partition.
+    pub(super) fn open(self: &Arc<Self>, values: Struct) -> Result<OpenFile, DataFileError> {
+        // Without Arrow's own copy of the schema, which Java's writers don't leave either: where there is one, PyIceberg takes
+        // its spelling of UTC for another time zone than that of a column which an older file lacks.
+        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.arrow_schema), options)?;
+        Ok(OpenFile { encoder: Arc::clone(self), values, writer, metrics: RowMetrics::default(), rows: 0 })
+    }
+
+    fn path(&self, values: &Struct) -> String {
         let name = format!("{}.parquet", uuid::Uuid::now_v7());
-        let path = match folder.as_str() {
+        match partition_path(&self.spec, &self.partition_type, values).as_str() {
             "" => format!("{}/{name}", self.data_location),
             folder => format!("{}/{folder}/{name}", self.data_location),
-        };
+        }
+    }
+}
+
+/// A data file being written: what it has so far is in memory.
+pub(super) struct OpenFile {
+    encoder: Arc<Encoder>,
+    values: Struct,
+    writer: ArrowWriter<Vec<u8>>,
+    metrics: RowMetrics,
+    rows: u64,
+}
+
+impl OpenFile {
+    /// The partition its rows fall into.
+    pub(super) fn values(&self) -> &Struct {
+        &self.values
+    }
+
+    /// How long the file would be if it ended now, about.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    /// Adds rows, shaped by the encoder's schema.
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), DataFileError> {
+        let columns: Vec<ArrayRef> = rows.columns().to_vec();
+        let annotated = RecordBatch::try_new(Arc::clone(&self.encoder.arrow_schema), columns)?;
+        self.writer.write(&annotated)?;
+        self.rows += rows.num_rows() as u64;
+        self.metrics.add(&self.encoder.schema, &self.encoder.modes, rows)
+    }
+
+    /// Ends the file.
+    pub(super) fn close(mut self) -> Result<EncodedFile, DataFileError> {
+        let footer = self.writer.finish()?;
+        let bytes = Bytes::from(std::mem::take(self.writer.inner_mut()));
+        let encoder = self.encoder;
         let Metrics { column_sizes, value_counts, null_value_counts, nan_value_counts, lower_bounds, upper_bounds } =
-            metrics;
+            self.metrics.finish(&encoder.modes, &footer)?;
         let data_file = DataFileBuilder::default()
             .content(DataContentType::Data)
-            .file_path(path)
+            .file_path(encoder.path(&self.values))
             .file_format(DataFileFormat::Parquet)
-            .partition(group.values.clone())
-            .partition_spec_id(self.spec.spec_id())
-            .record_count(group.rows.num_rows() as u64)
+            .partition(self.values)
+            .partition_spec_id(encoder.spec.spec_id())
+            .record_count(self.rows)
             .file_size_in_bytes(bytes.len() as u64)
             .column_sizes(column_sizes)
             .value_counts(value_counts)
@@ -96,18 +150,6 @@ impl Encoder {
             .build()
             .map_err(|error| DataFileError::Entry(error.to_string()))?;
         Ok(EncodedFile { data_file, bytes })
-    }
-
-    fn parquet(&self, rows: &RecordBatch) -> Result<(Bytes, ParquetMetaData), DataFileError> {
-        let columns: Vec<ArrayRef> = rows.columns().to_vec();
-        let annotated = RecordBatch::try_new(Arc::clone(&self.arrow_schema), columns)?;
-        // Without Arrow's own copy of the schema, which Java's writers don't leave either: where there is one, PyIceberg takes
-        // its spelling of UTC for another time zone than that of a column which an older file lacks.
-        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
-        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.arrow_schema), options)?;
-        writer.write(&annotated)?;
-        let footer = writer.finish()?;
-        Ok((Bytes::from(std::mem::take(writer.inner_mut())), footer))
     }
 }
 
@@ -139,6 +181,10 @@ fn writer_properties(
     builder = sized(builder, properties, PAGE_BYTES, WriterPropertiesBuilder::set_data_page_size_limit)?;
     builder = sized(builder, properties, PAGE_ROWS, WriterPropertiesBuilder::set_data_page_row_count_limit)?;
     builder = sized(builder, properties, DICTIONARY_BYTES, WriterPropertiesBuilder::set_dictionary_page_size_limit)?;
+    builder = builder.set_max_row_group_bytes(Some(ROW_GROUP_BYTES_DEFAULT));
+    builder = sized(builder, properties, ROW_GROUP_BYTES, |builder, bytes| {
+        builder.set_max_row_group_bytes(Some(bytes.max(1)))
+    })?;
     Ok(builder.build())
 }
 

@@ -1,14 +1,21 @@
 //! Rows become Parquet data files: split by partition, encoded in memory, described by metrics of our own.
 
+mod bounds;
 mod encode;
 mod metrics;
 mod metrics_mode;
 mod partition;
 mod partition_path;
+mod writer;
+
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use iceberg::spec::{DataFile, PartitionSpecRef, SchemaRef, TableMetadata};
+
+pub(crate) use partition::refuse_unwritable_values;
+pub use writer::DataFileWriter;
 
 /// A data file in memory: not in storage yet.
 #[derive(Debug, Clone)]
@@ -109,9 +116,11 @@ pub(crate) fn encode(metadata: &TableMetadata, rows: &RecordBatch) -> Result<Enc
     let spec = metadata.default_partition_spec();
     let mut files = Vec::new();
     if rows.num_rows() > 0 {
-        let encoder = encode::Encoder::try_new(metadata)?;
+        let encoder = Arc::new(encode::Encoder::try_new(metadata)?);
         for group in partition::split(spec, &schema, rows)? {
-            files.push(encoder.encode(&group)?);
+            let mut file = encoder.open(group.values)?;
+            file.write(&group.rows)?;
+            files.push(file.close()?);
         }
     }
     Ok(EncodedFiles { files, schema, partition_spec: spec.clone() })

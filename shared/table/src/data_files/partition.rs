@@ -88,6 +88,14 @@ fn partition_values(
     arrow_struct_to_literal(&values, &partition_type).map_err(DataFileError::Partition)
 }
 
+/// Refuses a spec whose values can't be written to a manifest.
+pub(crate) fn refuse_unwritable_values(spec: &PartitionSpec, partition_type: &StructType) -> Result<(), DataFileError> {
+    spec.fields()
+        .iter()
+        .zip(partition_type.fields())
+        .try_for_each(|(field, typed)| refuse_unwritable(field, &typed.field_type))
+}
+
 /// iceberg 0.10.1 gives uuids in manifests another Avro type than the spec (and than the values it writes there itself).
 fn refuse_unwritable(field: &PartitionField, value_type: &Type) -> Result<(), DataFileError> {
     if !matches!(value_type, Type::Primitive(PrimitiveType::Uuid)) {
