@@ -10,9 +10,8 @@ use crate::ground::{Ground, any, expired};
 
 async fn roll_back(ground: &Ground, snapshot_id: i64) {
     let branch = SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None));
-    let rolled =
-        ground.lake.table().update(far(), |_, builder| Ok(builder.set_ref(MAIN_BRANCH, branch.clone()).unwrap()));
-    rolled.await.unwrap();
+    let table = ground.lake.table();
+    table.update(far(), |_, builder| Ok(builder.set_ref(MAIN_BRANCH, branch.clone()).unwrap())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
