@@ -1,80 +1,75 @@
-//! A table in Glue and S3, at an endpoint of its own.
+//! A lakehouse at the S3 and Glue endpoint, as it is in production.
+
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_glue::config::Credentials;
-use serde_json::{Value, json};
 use tributary_ingest::Context;
-use tributary_table::{
-    CatalogSettings, CatalogUri, Connection, Table, TableDefinition, connect, format_table_name, parse_table_name,
-};
+use tributary_table::{CatalogSettings, CatalogUri, Table, TableDefinition, connect, parse_table_name};
+use tributary_testkit::aws::{KEY, REGION};
 use tributary_testkit::{AwsServer, TableAt};
 
-use crate::{TABLE, definition, events_schema};
+/// The bucket of every [`GlueLake`].
+pub const BUCKET: &str = "lake";
 
-/// The table of most tests, at `s3://lake/test/events`. It ends with its endpoint.
+/// A view of an endpoint with one bucket, [`BUCKET`]. Tables are named `namespace.name`.
+#[derive(Debug)]
 pub struct GlueLake {
-    /// The endpoint.
-    pub server: AwsServer,
-    /// The clients' configuration.
-    pub aws: SdkConfig,
+    server: Arc<AwsServer>,
+    aws: SdkConfig,
 }
 
 impl GlueLake {
-    /// An endpoint with bucket `lake`, and the table, empty.
+    /// An endpoint of its own, without a table yet.
     pub async fn new() -> Self {
         let server = AwsServer::start().unwrap();
-        server.create_bucket("lake").unwrap();
-        let aws = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(server.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .load()
-            .await;
-        let lake = Self { server, aws };
-        let location = Some("s3://lake/test/events".to_owned());
-        lake.table().create(TableDefinition { location, ..definition(events_schema()) }).await.unwrap();
-        lake
+        server.create_bucket(BUCKET).unwrap();
+        Self::on(Arc::new(server)).await
     }
 
-    /// Settings that reach it.
-    pub fn settings(&self) -> CatalogSettings {
-        CatalogSettings {
+    /// An endpoint that has the bucket already and is shared with other tests. Each test needs a view of its own, since the
+    /// connections of one end with that test's runtime.
+    pub async fn on(server: Arc<AwsServer>) -> Self {
+        let aws = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(server.endpoint())
+            .region(Region::new(REGION))
+            .credentials_provider(Credentials::new(KEY, KEY, None, None, "test"))
+            .load()
+            .await;
+        Self { server, aws }
+    }
+
+    /// Its endpoint.
+    pub fn server(&self) -> &AwsServer {
+        &self.server
+    }
+
+    /// A table handle of its own, as another function instance has.
+    pub fn table(&self, name: &str) -> Table {
+        let settings = CatalogSettings {
             catalog: CatalogUri::Glue { catalog_id: None },
             name: "unused".to_owned(),
             warehouse: None,
             s3_path_style: true,
-        }
-    }
-
-    /// Catalog and store.
-    pub fn connection(&self) -> Connection {
-        connect(&self.settings(), Some(&self.aws)).unwrap()
-    }
-
-    /// A handle of its own (as another function instance has) of any table there.
-    pub fn table_named(&self, name: &str) -> Table {
-        let connection = self.connection();
+        };
+        // A connection of its own, too, as another process has.
+        let connection = connect(&settings, Some(&self.aws)).unwrap();
         Table::new(parse_table_name(name).unwrap(), connection.catalog, connection.store)
     }
 
-    /// A handle of its own of the table.
-    pub fn table(&self) -> Table {
-        self.table_named(TABLE)
+    /// Makes a table at `s3://lake/<namespace>/<name>`.
+    pub async fn create(&self, name: &str, definition: TableDefinition) {
+        let location = Some(format!("s3://{BUCKET}/{}", name.replace('.', "/")));
+        self.table(name).create(TableDefinition { location, ..definition }).await.unwrap();
     }
 
-    /// An instance of the ingest function, cold.
-    pub fn context(&self) -> Context {
-        Context::new(self.table(), None)
+    /// A cold function instance that feeds the table.
+    pub fn context(&self, name: &str) -> Context {
+        Context::new(self.table(name), None)
     }
 
     /// Where the readers find the table.
-    pub fn at(&self) -> TableAt {
-        let table = format_table_name(self.table().ident());
-        TableAt::Glue { endpoint: self.server.endpoint().to_owned(), table }
-    }
-
-    /// The table's entry in Glue.
-    pub fn entry(&self) -> Value {
-        self.server.glue("GetTable", &json!({"DatabaseName": "test", "Name": "events"})).unwrap()["Table"].clone()
+    pub fn at(&self, name: &str) -> TableAt {
+        TableAt::Glue { endpoint: self.server.endpoint().to_owned(), table: name.to_owned() }
     }
 }

@@ -6,6 +6,8 @@ mod glue_lake;
 mod partition_cases;
 mod partitioned;
 mod reachability;
+pub mod transform_cases;
+pub mod type_cases;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use tributary_kafka::{EventBuilder, Payload, Record};
 use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinition, parse_table_name};
 use tributary_testkit::TableAt;
 
-pub use glue_lake::GlueLake;
+pub use glue_lake::{BUCKET, GlueLake};
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
 pub use reachability::Reachability;

@@ -12,7 +12,6 @@
 //! event -> table and options ([`parse_event`]) -> [`Invocation`] -> [`ScheduledJob::run`] -> report, as answer, log line and
 //! metrics. The job knows nothing of Lambda: the local command line makes an [`Invocation`] and runs the same job.
 
-mod age;
 mod context;
 mod error;
 mod event;
@@ -22,7 +21,6 @@ mod process;
 mod reference;
 mod settings;
 
-pub use age::{Age, AgeError, AgeOrInstant};
 pub use context::Context;
 pub use error::{JobError, JobErrorKind};
 pub use event::{EventError, JobEvent, TABLE_OPTION, parse_event};
@@ -31,3 +29,4 @@ pub use job::{Invocation, ScheduledJob};
 pub use process::{Process, run_process};
 pub use reference::{FunctionReference, check_metrics, check_options};
 pub use settings::{CATALOG, CATALOG_NAME, CommonSettings, LOG, S3_PATH_STYLE, TABLE, WAREHOUSE};
+pub use tributary_runtime::{Age, AgeError, AgeOrInstant};

@@ -3,6 +3,7 @@
 //! The only crate that reads the environment ([`Environment`]) or the clock ([`now_ms`]); everything else gets
 //! settings and time as arguments. It knows no domain crate.
 
+mod age;
 mod clock;
 mod config;
 mod metrics;
@@ -10,6 +11,7 @@ mod options;
 mod progress;
 mod telemetry;
 
+pub use age::{Age, AgeError, AgeOrInstant};
 pub use clock::now_ms;
 pub use config::{ConfigError, Environment, Setting, settings_table};
 pub use metrics::{

@@ -28,7 +28,7 @@ pub struct AppendRequest<'a> {
     pub base: &'a TableState,
     /// Its rows.
     pub files: EncodedFiles,
-    /// The offsets it settles, one range a partition.
+    /// The offsets it settles, one range a partition; none for rows that come from no source.
     pub advances: Vec<Advance>,
     /// The time of the snapshot, in milliseconds since the epoch.
     pub now_ms: i64,
@@ -144,7 +144,10 @@ impl AppendPlan {
         attempt: u32,
         now_ms: i64,
     ) -> IcebergResult<Proposal> {
-        let mut summary = vec![(lineage::LINEAGE_PROPERTY, lineage::to_summary(advances))];
+        let mut summary = Vec::new();
+        if !advances.is_empty() {
+            summary.push((lineage::LINEAGE_PROPERTY, lineage::to_summary(advances)));
+        }
         summary.extend(self.heals.map(|lost| (HEALS_PROPERTY, lost.to_string())));
         let draft = Draft {
             operation: Operation::Append,
@@ -155,6 +158,10 @@ impl AppendPlan {
             summary,
         };
         let checkpoint = |sequence_number| {
+            // Rows that come from no source move no checkpoint, and make none.
+            if advances.is_empty() {
+                return HashMap::new();
+            }
             let anchor = Anchor { snapshot_id: self.identity.snapshot_id, sequence_number };
             let checkpoint = base.checkpoint.advanced(advances, anchor);
             HashMap::from([(CHECKPOINT_PROPERTY.to_owned(), checkpoint.to_property())])

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    DataContentType, DataFile, Literal, Manifest, ManifestEntryRef, ManifestFile, PartitionSpec, PrimitiveLiteral,
-    PrimitiveType, SchemaRef, Snapshot, Struct, StructType, Type,
+    DataContentType, DataFile, Literal, Manifest, ManifestEntryRef, ManifestFile, ManifestStatus, PartitionSpec,
+    PrimitiveLiteral, PrimitiveType, SchemaRef, Snapshot, Struct, StructType, Type,
 };
 
+use crate::data_files::partition_path;
 use crate::error::{Blame, TableError};
 use crate::state::{TableState, parse_manifests};
 use crate::table::Table;
@@ -71,6 +72,16 @@ impl LiveFile {
         self.manifest.contents.metadata().schema()
     }
 
+    /// Its partition for people, `name=value/name=value` as a folder's name has it; empty for a file of no partition.
+    pub fn partition_path(&self) -> String {
+        let (spec, values) = (self.partition_spec(), self.data_file().partition());
+        match spec.partition_type(self.schema()) {
+            Ok(partition_type) => partition_path(spec, &partition_type, values),
+            // A manifest's schema binds its spec; where another writer's does not, there is only the spec to name.
+            Err(_) => format!("spec {}", spec.spec_id()),
+        }
+    }
+
     /// The manifest that lists it.
     pub fn manifest_path(&self) -> &str {
         &self.manifest.file.manifest_path
@@ -105,6 +116,15 @@ impl LiveFile {
             }
         }
     }
+}
+
+/// What one snapshot did to the files of the one before it.
+#[derive(Debug, Default)]
+pub struct FileChanges {
+    /// Files it added.
+    pub added: Vec<LiveFile>,
+    /// Files it removed, with the sequence numbers they had.
+    pub removed: Vec<LiveFile>,
 }
 
 impl Table {
@@ -147,6 +167,29 @@ impl Table {
         let bytes = input.map_err(blame.storage("open a manifest list"))?.read().await;
         let bytes = bytes.map_err(blame.storage("read a manifest list"))?;
         parse_manifests(&bytes, state.metadata().format_version()).map_err(blame.metadata("read a manifest list"))
+    }
+
+    /// Which files a snapshot the table knows added and removed, by the manifests it wrote.
+    pub async fn file_changes_of(&self, state: &TableState, snapshot: &Snapshot) -> Result<FileChanges, TableError> {
+        let mut changes = FileChanges::default();
+        let manifests = self.manifests_of(state, snapshot).await?;
+        // Only a snapshot's own manifests have entries of its own (Iceberg spec, "Manifest Entry Fields").
+        let own = manifests.into_iter().filter(|manifest| manifest.added_snapshot_id == snapshot.snapshot_id());
+        for manifest in own {
+            let read =
+                read(&manifest, state.file_io()).await.map_err(Blame(self.ident()).storage("read a manifest"))?;
+            let manifest = Arc::new(read);
+            let by_it = |entry: &&ManifestEntryRef| entry.snapshot_id() == Some(snapshot.snapshot_id());
+            for entry in manifest.contents.entries().iter().filter(by_it) {
+                let file = LiveFile { entry: Arc::clone(entry), manifest: Arc::clone(&manifest) };
+                match entry.status() {
+                    ManifestStatus::Added => changes.added.push(file),
+                    ManifestStatus::Deleted => changes.removed.push(file),
+                    ManifestStatus::Existing => {}
+                }
+            }
+        }
+        Ok(changes)
     }
 
     /// The live files of one manifest, of whichever snapshot.

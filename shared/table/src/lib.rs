@@ -34,7 +34,7 @@ pub use connect::{
 };
 pub use data_files::{DataFileError, DataFileWriter, DescribedFiles, EncodedFile, EncodedFiles};
 pub use error::{Remedy, TableError};
-pub use files::LiveFile;
+pub use files::{FileChanges, LiveFile};
 pub use heal::Healed;
 pub use lineage::{HistoryError, LINEAGE_PROPERTY, of_snapshot as lineage_of_snapshot};
 pub use replace::{RemoveRequest, ReplaceConflict, Replaced, RewriteRequest};
