@@ -6,6 +6,7 @@ mod compacted;
 mod glue_lake;
 mod partition_cases;
 mod partitioned;
+mod reachability;
 pub mod transform_cases;
 pub mod type_cases;
 
@@ -26,6 +27,7 @@ pub use compacted::compact_with;
 pub use glue_lake::{BUCKET, GlueLake};
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
+pub use reachability::Reachability;
 
 /// The cluster every test's records come from.
 pub const ARN: &str = "arn:aws:kafka:eu-central-1:123456789012:cluster/test/00000000-0000-0000-0000-000000000000-1";
