@@ -37,6 +37,7 @@ const PARTITIONS: i32 = 3;
 const ROWS_A_BATCH: i64 = 5;
 /// Bounds the table however fast the machine is.
 const BATCHES_MAX: i64 = 150;
+/// Least pause after a batch and after a job's run: as long as it took, so that no machine is too slow for somebody to get through.
 const BATCH_PAUSE: Duration = Duration::from_millis(700);
 const JOB_PAUSE: Duration = Duration::from_millis(1500);
 const FAULT_PAUSE: Duration = Duration::from_millis(1500);
@@ -47,6 +48,9 @@ const DOUBLED_EVERY: u64 = 4;
 /// Later than any file is young, for orphan removal.
 const NINE_DAYS_MS: i64 = 9 * 24 * 60 * 60 * 1000;
 const SEED: u64 = 4;
+/// One more way in which files go while others work; and shorter waits than the default, of 5 s, for shorter runs.
+const PROPERTIES: [(&str, &str); 2] =
+    [("write.metadata.delete-after-commit.enabled", "true"), ("commit.retry.max-wait-ms", "1000")];
 
 /// What goes wrong, one after another: the operation, how, and for how many calls (an SDK tries three times by itself).
 const FAULTS: &[(&str, FaultMode, u32)] = &[
@@ -132,9 +136,7 @@ impl Ground {
     async fn new() -> Self {
         let lake = GlueLake::new().await;
         let mut definition = partitioned(events_schema(), &[(2, "event_day", "day")]);
-        // One more way in which files go while others work.
-        let deletes = ("write.metadata.delete-after-commit.enabled".to_owned(), "true".to_owned());
-        definition.properties.insert(deletes.0, deletes.1);
+        definition.properties = PROPERTIES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         lake.create(TABLE, definition).await;
         Self { lake, until: Instant::now() + TOGETHER }
     }
@@ -180,6 +182,7 @@ async fn deliver(event: &str, context: &tributary_ingest::Context, runs: &mut Ru
 async fn stream(ground: Arc<Ground>, partition: i32, mut dice: Rng) -> (i64, Runs<tributary_ingest::Report>) {
     let (mut context, mut runs, mut next) = (ground.lake.context(TABLE), Runs::new(), 0);
     while !ground.is_over() && next < BATCHES_MAX * ROWS_A_BATCH {
+        let begun = Instant::now();
         if dice.u8(..8) == 0 {
             context = ground.lake.context(TABLE);
         }
@@ -195,7 +198,7 @@ async fn stream(ground: Arc<Ground>, partition: i32, mut dice: Rng) -> (i64, Run
         } else {
             deliver(&event, &context, &mut runs).await;
         }
-        sleep(BATCH_PAUSE).await;
+        sleep(begun.elapsed().max(BATCH_PAUSE)).await;
     }
     (next, runs)
 }
@@ -216,6 +219,7 @@ async fn scheduled<J: ScheduledJob + Default>(ground: Arc<Ground>, event: Value,
         if ground.is_over() {
             break;
         }
+        let begun = Instant::now();
         if round % DOUBLED_EVERY == 0 {
             let cold = ground.job::<J>();
             let (one, other) = tokio::join!(run(&warm, &event, later_ms), run(&cold, &event, later_ms));
@@ -224,7 +228,7 @@ async fn scheduled<J: ScheduledJob + Default>(ground: Arc<Ground>, event: Value,
         } else {
             runs.add(run(&warm, &event, later_ms).await);
         }
-        sleep(JOB_PAUSE).await;
+        sleep(begun.elapsed().max(JOB_PAUSE)).await;
     }
     runs
 }
