@@ -27,6 +27,7 @@ fn functions() -> Vec<FunctionReference> {
             metrics: tributary_ingest::Report::METRICS,
         },
         FunctionReference::of_job::<tributary_snapshot_expiry::SnapshotExpiry>(),
+        FunctionReference::of_job::<tributary_data_quality::DataQuality>(),
     ]
 }
 

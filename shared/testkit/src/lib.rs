@@ -17,7 +17,7 @@ mod process;
 pub mod readers;
 pub mod tools;
 
-pub use aws::AwsServer;
+pub use aws::{AwsServer, SubscribedTopic};
 pub use faults::{FaultyCatalog, SwapFault};
 pub use kafka::KafkaBroker;
 pub use readers::{
