@@ -278,8 +278,16 @@ const CASES: &[Case] = &[
         "PASS",
         Some(5.0),
         Some(5.0),
-        1,
+        0,
         "found 5",
+    ),
+    case(
+        "columns: [{name: event_time, invalid: {min: '2100-01-01T09:57:00Z', max_count: 6}}]",
+        "FAIL",
+        Some(7.0),
+        Some(6.0),
+        1,
+        "found 7",
     ),
     case(
         "columns: [{name: kind, invalid: {values: [order]}}]",
