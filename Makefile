@@ -1,7 +1,7 @@
 # What a person or CI does with this repository. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test lint synth
+.PHONY: help demo tools test interop lint synth
 
 ## help: this list
 help:
@@ -22,12 +22,18 @@ test: tools
 	@echo "==> test: all crates"
 	cargo test --locked --workspace
 
+## interop: Spark and Trino against our tables and ours against theirs (brings both; needs Java 17 and a JDK 25, and Maven)
+interop: tools
+	@echo "==> interop: Spark and Trino"
+	tests/tools/setup spark trino
+	cargo test --locked --workspace --features tributary-tests/interop --test interop
+
 ## lint: formatting, clippy and documentation, no warning allowed
 lint:
 	@echo "==> lint: formatting"
 	cargo fmt --all --check
 	@echo "==> lint: clippy"
-	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets --features tributary-tests/interop -- --deny warnings
 	@echo "==> lint: documentation"
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps
 

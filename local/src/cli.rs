@@ -5,7 +5,8 @@ use tributary_table::parse_table_name;
 
 use crate::connection::CatalogArgs;
 use crate::demo::DemoOptions;
-use crate::jobs::{Compact, Expire, JobCommand, Orphans};
+use crate::health::HealthCommand;
+use crate::jobs::{Compact, Expire, JobCommand, Orphans, Retain};
 use crate::poll::PollOptions;
 use crate::publish::PublishOptions;
 use crate::table_commands::TableCommand;
@@ -41,6 +42,10 @@ pub enum Command {
     Expire(JobCommand<Expire>),
     /// Find files in storage that nothing reaches, and with `--dry-run=false` delete them
     Orphans(JobCommand<Orphans>),
+    /// Remove rows past their time, by whole files
+    Retain(JobCommand<Retain>),
+    /// Show what state a table is in, from its metadata and manifests alone
+    Health(HealthCommand),
     /// Publish sample rows to a Kafka topic
     Publish(PublishOptions),
     /// Poll Kafka topics and invoke the ingest function, as Lambda's event source mapping does

@@ -5,7 +5,7 @@
 
 mod arguments;
 mod progress;
-mod report;
+pub(crate) mod report;
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -66,6 +66,14 @@ pub struct Orphans;
 impl LocalJob for Orphans {
     type Job = tributary_snapshot_expiry::SnapshotExpiry;
     const FIXED: Option<(&'static str, &'static str)> = Some(("mode", "orphans"));
+}
+
+/// `tributary retain`.
+#[derive(Debug, Clone, Copy)]
+pub struct Retain;
+
+impl LocalJob for Retain {
+    type Job = tributary_retention::Retention;
 }
 
 /// One job on one table.

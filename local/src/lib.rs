@@ -2,7 +2,8 @@
 //!
 //! - `tributary demo`: the stream without a cloud, a broker or a server;
 //! - `tributary table ...`: create, look at and change a table in any catalog;
-//! - `tributary compact | expire | orphans`: the scheduled functions' jobs, in this process;
+//! - `tributary compact | expire | orphans | retain | check`: the scheduled functions' jobs, in this process;
+//! - `tributary health`: what state a table is in;
 //! - `tributary publish`: sample rows to a real broker;
 //! - `tributary poll`: what Lambda's event source mapping does, from a real broker to the ingest
 //!   function, in this process or behind `cargo lambda watch`.
@@ -15,6 +16,7 @@ mod connection;
 pub mod ddl;
 pub mod demo;
 mod error;
+mod health;
 mod in_process;
 mod jobs;
 pub mod poll;
@@ -33,8 +35,9 @@ pub use broker::{KafkaProperty, KafkaPropertyError};
 pub use cli::{Cli, Command, PollCommand};
 pub use connection::{CatalogArgs, ConnectionError, Opened};
 pub use error::CliError;
+pub use health::HealthCommand;
 pub use in_process::InProcess;
-pub use jobs::{Compact, Expire, JobCommand, LocalJob, Orphans};
+pub use jobs::{Compact, Expire, JobCommand, LocalJob, Orphans, Retain};
 pub use render::{Grid, Out, time_text};
 pub use schema_file::{SchemaFileError, read_schema};
 pub use table_commands::{
@@ -56,6 +59,8 @@ pub async fn run(cli: Cli, out: &mut Out<'_>) -> Result<(), CliError> {
         Command::Compact(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Expire(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Orphans(command) => command.run(&cli.catalog, now_ms(), out).await?,
+        Command::Retain(command) => command.run(&cli.catalog, now_ms(), out).await?,
+        Command::Health(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Publish(options) => {
             let report = publish::publish(options, wall_clock(now_ms())).await?;
             out.line(report.to_string())?;

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
 pub mod bounds;
+mod glue_lake;
 mod partition_cases;
 mod partitioned;
+pub mod transform_cases;
+pub mod type_cases;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use tributary_kafka::{EventBuilder, Payload, Record};
 use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinition, parse_table_name};
 use tributary_testkit::TableAt;
 
+pub use glue_lake::{BUCKET, GlueLake};
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
 

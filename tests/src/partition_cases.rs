@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tributary_table::TableDefinition;
 use tributary_testkit::{GroundError, read_both, read_where};
 
 use crate::{Batch, FilePartitions, LocalLake, deliver, partitioned, schema};
@@ -16,7 +17,7 @@ pub struct PartitionCase {
     values: Vec<Value>,
     partitions: Vec<Value>,
     filters: Vec<(&'static str, usize)>,
-    only_pyiceberg: Vec<&'static str>,
+    missed_by_duckdb: Vec<(&'static str, usize)>,
 }
 
 impl PartitionCase {
@@ -30,7 +31,7 @@ impl PartitionCase {
             values,
             partitions: Vec::new(),
             filters: Vec::new(),
-            only_pyiceberg: Vec::new(),
+            missed_by_duckdb: Vec::new(),
         }
     }
 
@@ -55,12 +56,55 @@ impl PartitionCase {
         self
     }
 
-    /// Filters for which PyIceberg finds every row, and DuckDB 1.5.5 computes a negative partition value wrongly. That DuckDB
-    /// still does is part of the test: one that no longer does belongs to [`Self::filters`].
+    /// More filters, for which DuckDB 1.5.5 alone computes a negative partition value wrongly. That it still does is part of the
+    /// test: one for which it no longer does belongs to [`Self::filters`].
     #[must_use]
-    pub fn only_pyiceberg_finds(mut self, filters: &[&'static str]) -> Self {
-        self.only_pyiceberg = filters.to_vec();
+    pub fn duckdb_misses(mut self, filters: &[(&'static str, usize)]) -> Self {
+        self.missed_by_duckdb = filters.to_vec();
         self
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The type of `v`.
+    pub fn column(&self) -> &'static str {
+        self.column
+    }
+
+    /// The transform of `v`, as the Iceberg spec writes it.
+    pub fn transform(&self) -> &'static str {
+        self.transform
+    }
+
+    /// The table: `id`, `v`, and the partition field `v_part`.
+    pub fn definition(&self) -> TableDefinition {
+        let columns = schema(&[(1, "id", true, json!("long")), (2, "v", false, json!(self.column))]);
+        partitioned(columns, &[(2, "v_part", self.transform)])
+    }
+
+    /// Two events, each with all the values.
+    pub fn events(&self) -> [String; 2] {
+        [0, 1].map(|round| {
+            let rows = (0_i64..).zip(&self.values).fold(Batch::new(), |batch, (number, value)| {
+                batch.json(round, number, &json!({"id": 2 * number + i64::from(round), "v": value}))
+            });
+            rows.event()
+        })
+    }
+
+    /// The rows of both events, as the readers give them.
+    pub fn rows(&self) -> Vec<Value> {
+        let values = self.values.iter().flat_map(|value| [value, value]);
+        (0..).zip(values).map(|(id, value)| json!({"id": id, "v": value})).collect()
+    }
+
+    /// Every filter, and how many rows of both events it keeps.
+    pub fn kept(&self) -> Vec<(&'static str, usize)> {
+        let all = self.filters.iter().chain(&self.missed_by_duckdb);
+        all.map(|(filter, values)| (*filter, 2 * values)).collect()
     }
 }
 
@@ -84,14 +128,10 @@ pub async fn hold_partitions(cases: &[PartitionCase]) {
 }
 
 async fn ingest(lake: &LocalLake, case: &PartitionCase) -> Result<(), String> {
-    let columns = schema(&[(1, "id", true, json!("long")), (2, "v", false, json!(case.column))]);
-    lake.table_named(case.name).create(partitioned(columns, &[(2, "v_part", case.transform)])).await.unwrap();
+    lake.table_named(case.name).create(case.definition()).await.unwrap();
     let context = lake.context_of(case.name);
-    for round in 0..2 {
-        let batch = (0_i64..).zip(&case.values).fold(Batch::new(), |batch, (number, value)| {
-            batch.json(round, number, &json!({"id": 2 * number + i64::from(round), "v": value}))
-        });
-        deliver(&batch.event(), &context).await.map_err(|error| format!("{}: {error}", case.name))?;
+    for event in case.events() {
+        deliver(&event, &context).await.map_err(|error| format!("{}: {error}", case.name))?;
     }
     Ok(())
 }
@@ -100,8 +140,7 @@ async fn ingest(lake: &LocalLake, case: &PartitionCase) -> Result<(), String> {
 fn read(lake: &LocalLake, case: &PartitionCase) -> Vec<String> {
     let (at, name) = (lake.at_named(case.name), case.name);
     let mut wrong = Vec::new();
-    let values = case.values.iter().flat_map(|value| [value, value]);
-    let expected: Vec<Value> = (0..).zip(values).map(|(id, value)| json!({"id": id, "v": value})).collect();
+    let expected = case.rows();
     match read_both(&at) {
         Err(error) => wrong.push(format!("{name}: {error}")),
         Ok(found) if found.rows != expected => {
@@ -118,7 +157,7 @@ fn read(lake: &LocalLake, case: &PartitionCase) -> Vec<String> {
             Ok(_) => {}
         }
     }
-    for filter in &case.only_pyiceberg {
+    for (filter, _) in &case.missed_by_duckdb {
         match read_where(&at, filter) {
             // PyIceberg answers first, so that an error of DuckDB means that it was right.
             Err(

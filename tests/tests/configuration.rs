@@ -26,7 +26,9 @@ fn functions() -> Vec<FunctionReference> {
             options: Vec::new(),
             metrics: tributary_ingest::Report::METRICS,
         },
+        FunctionReference::of_job::<tributary_compaction::Compaction>(),
         FunctionReference::of_job::<tributary_snapshot_expiry::SnapshotExpiry>(),
+        FunctionReference::of_job::<tributary_retention::Retention>(),
         FunctionReference::of_job::<tributary_data_quality::DataQuality>(),
     ]
 }

@@ -683,6 +683,15 @@ async fn every_sample_event_does_what_its_page_says() {
     assert_eq!(samples.filter(|path| path.extension().is_some_and(|end| end == "json")).count(), 4);
 }
 
+#[test]
+fn every_rules_file_of_the_repository_is_read() {
+    for file in ["events/data-quality/rules.yaml", "infra/examples/orders-rules.yaml"] {
+        let text = std::fs::read_to_string(repo_root().unwrap().join(file)).unwrap();
+        let rules = tributary_quality::Rules::from_yaml(&text);
+        assert!(rules.is_ok(), "{file}: {rules:?}");
+    }
+}
+
 async fn handled(sample: &Path, context: &Context<DataQuality>) -> Report {
     let payload = serde_json::from_str(&std::fs::read_to_string(sample).unwrap()).unwrap();
     let mut invocation = lambda_runtime::Context::default();

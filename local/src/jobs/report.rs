@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::render::{Grid, Out};
 
-pub(super) fn show(title: &str, report: &impl Serialize, out: &mut Out<'_>) -> io::Result<()> {
+pub(crate) fn show(title: &str, report: &impl Serialize, out: &mut Out<'_>) -> io::Result<()> {
     let report = serde_json::to_value(report).map_err(io::Error::other)?;
     let Value::Object(fields) = report else { return out.line(format!("{title}: {report}")) };
     let (lists, counts): (Map<_, _>, Map<_, _>) = fields.into_iter().partition(|(_, value)| is_rows(value));

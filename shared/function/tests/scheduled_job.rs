@@ -12,7 +12,9 @@ use tributary_function::{
     Age, CommonSettings, Context, EventJson, FunctionReference, Invocation, JobError, Process, ScheduledJob, WAREHOUSE,
     check_metrics, check_options, deadline_of, handle, invoke,
 };
-use tributary_runtime::{ConfigError, Environment, EventOption, Measurement, Metric, ReportMetrics, Setting, Unit};
+use tributary_runtime::{
+    ConfigError, Environment, EventOption, Measurement, Metric, NoProgress, ReportMetrics, Setting, Unit,
+};
 use tributary_table::{Table, format_table_name};
 
 const COLOUR: Setting =
@@ -203,7 +205,7 @@ async fn a_deadline_leaves_time_to_answer_and_a_margin_never_reaches_back_in_tim
     let connection = tributary_table::connect(&process(&folder, &[]).settings.catalog, None).unwrap();
     let ident = tributary_table::parse_table_name("a.b").unwrap();
     let table = Arc::new(Table::new(ident, Arc::clone(&connection.catalog), connection.store.clone()));
-    let invocation = Invocation { table, connection, now_ms: 0, deadline };
+    let invocation = Invocation { table, connection, now_ms: 0, deadline, progress: Arc::new(NoProgress) };
     assert_eq!(invocation.stop_at(Duration::from_secs(20)) + Duration::from_secs(20), deadline);
     assert!(invocation.stop_at(Duration::MAX) <= Instant::now());
 }

@@ -6,7 +6,14 @@
 pub mod compaction;
 pub mod expiry;
 pub mod file_removal;
+pub mod health;
 pub mod orphans;
+mod partition_key;
+pub mod retention;
 mod rows;
+mod time;
+mod time_column;
 
+pub use time::TimePoint;
+pub use time_column::{FileTimes, TimeColumn, TimeColumnError};
 pub use tributary_table::Table;

@@ -10,6 +10,7 @@ use iceberg::spec::{
     PrimitiveLiteral, PrimitiveType, SchemaRef, Snapshot, Struct, StructType, Type,
 };
 
+use crate::data_files::partition_path;
 use crate::error::{Blame, TableError};
 use crate::state::{TableState, parse_manifests};
 use crate::table::Table;
@@ -69,6 +70,16 @@ impl LiveFile {
     /// The schema its manifest was written with.
     pub fn schema(&self) -> &SchemaRef {
         self.manifest.contents.metadata().schema()
+    }
+
+    /// Its partition for people, `name=value/name=value` as a folder's name has it; empty for a file of no partition.
+    pub fn partition_path(&self) -> String {
+        let (spec, values) = (self.partition_spec(), self.data_file().partition());
+        match spec.partition_type(self.schema()) {
+            Ok(partition_type) => partition_path(spec, &partition_type, values),
+            // A manifest's schema binds its spec; where another writer's does not, there is only the spec to name.
+            Err(_) => format!("spec {}", spec.spec_id()),
+        }
     }
 
     /// The manifest that lists it.

@@ -275,8 +275,12 @@ impl Table {
         Ok(Attempt { new: proposal.new, manifests: proposal.manifests, own_files })
     }
 
-    /// Format version 3 gives each row an id that a rewritten manifest or file would lose (spec, "Row Lineage").
-    fn refuse_row_lineage(&self, state: &TableState) -> Result<(), TableError> {
+    /// Refuses what no rewrite or removal here would do right, also for a dry run: format version 3 gives each row an id that a
+    /// rewritten manifest or file would lose (spec, "Row Lineage").
+    ///
+    /// # Errors
+    /// [`TableError::Unsupported`] with the format version found.
+    pub fn refuse_row_lineage(&self, state: &TableState) -> Result<(), TableError> {
         if state.metadata().format_version() < FormatVersion::V3 {
             return Ok(());
         }

@@ -5,11 +5,13 @@
 //!
 //! - [`AwsServer`]: S3, Glue and the rest, with faults on demand and a count of the calls;
 //! - [`KafkaBroker`]: one Apache Kafka node;
-//! - [`readers`]: two independent Iceberg readers, PyIceberg and DuckDB, which must agree.
+//! - [`readers`]: two independent Iceberg readers, PyIceberg and DuckDB, which must agree;
+//! - [`SqlEngine`]: Spark and Trino, which also write, for `make interop` alone.
 //!
 //! They come from `tests/tools/setup`, which `make test` runs first.
 
 pub mod aws;
+pub mod engines;
 pub mod faults;
 mod http;
 pub mod kafka;
@@ -18,6 +20,7 @@ pub mod readers;
 pub mod tools;
 
 pub use aws::{AwsServer, SubscribedTopic};
+pub use engines::SqlEngine;
 pub use faults::{FaultyCatalog, SwapFault};
 pub use kafka::KafkaBroker;
 pub use readers::{

@@ -13,6 +13,14 @@ pub enum GroundError {
         /// What was looked for.
         path: PathBuf,
     },
+    /// An engine that only `make interop` needs is not on this machine.
+    #[error("run `tests/tools/setup {engine}` (or `make interop`): `{}` is not there", path.display())]
+    EngineNotInstalled {
+        /// `spark` or `trino`.
+        engine: &'static str,
+        /// What was looked for.
+        path: PathBuf,
+    },
     /// A server or reader did not start, ended, or did not answer in time.
     #[error("`{program}` {what}; the end of its log:\n{log}")]
     Process {
@@ -40,6 +48,16 @@ pub enum GroundError {
         engine: &'static str,
         /// The table.
         table: String,
+        /// The engine's own words.
+        message: String,
+    },
+    /// An engine did not run a statement.
+    #[error("{engine} refused `{sql}`: {message}")]
+    Refused {
+        /// `spark` or `trino`.
+        engine: &'static str,
+        /// The beginning of the statement.
+        sql: String,
         /// The engine's own words.
         message: String,
     },
@@ -109,7 +127,12 @@ pub fn python() -> Result<PathBuf, GroundError> {
 /// # Errors
 /// [`GroundError::NotInstalled`] when the interpreter or the script is not there.
 pub fn script(name: &str) -> Result<Command, GroundError> {
-    let mut command = Command::new(python()?);
+    script_by(&python()?, name)
+}
+
+/// As [`script`], run by another interpreter.
+pub(crate) fn script_by(python: &Path, name: &str) -> Result<Command, GroundError> {
+    let mut command = Command::new(python);
     command
         .arg("-B")
         .arg(existing(repo_root()?.join("tests/tools").join(name))?)
@@ -135,6 +158,13 @@ mod tests {
     fn a_missing_tool_is_answered_with_the_command_that_brings_it() {
         let error = existing("/no/such/tool".into()).unwrap_err();
         assert_eq!(error.to_string(), "run `tests/tools/setup` (or `make test`): `/no/such/tool` is not there");
+    }
+
+    #[test]
+    fn a_missing_engine_is_answered_with_the_command_that_brings_it() {
+        let error = GroundError::EngineNotInstalled { engine: "trino", path: "/no/such/stamp".into() };
+        let expected = "run `tests/tools/setup trino` (or `make interop`): `/no/such/stamp` is not there";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -15,5 +15,6 @@ mod run;
 mod survey;
 
 pub use options::{COMPACTION_OPTIONS, CompactionOptions, JobOrder, OptionError, Strategy};
+pub(crate) use options::{TARGET_BYTES_DEFAULT, TARGET_PROPERTY};
 pub use report::CompactionReport;
 pub use run::{CompactionError, CompactionRequest, compact};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tributary_runtime::EventOption;
 
-const TARGET_PROPERTY: &str = "write.target-file-size-bytes";
+pub(crate) const TARGET_PROPERTY: &str = "write.target-file-size-bytes";
 /// Less than Java's 512 MiB: a file being written is in a Lambda function's memory.
-const TARGET_BYTES_DEFAULT: u64 = 128 << 20;
+pub(crate) const TARGET_BYTES_DEFAULT: u64 = 128 << 20;
 /// Two files of this length at the same time still fit a Lambda function's memory.
 const TARGET_BYTES_MAX: u64 = 1 << 30;
 const MIN_RATIO: f64 = 0.75;

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use iceberg::spec::{DataFile, PartitionSpecRef, SchemaRef, TableMetadata};
 
 pub(crate) use partition::refuse_unwritable_values;
+pub(crate) use partition_path::partition_path;
 pub use writer::DataFileWriter;
 
 /// A data file in memory: not in storage yet.

@@ -10,7 +10,7 @@ use iceberg::spec::{Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType, Str
 const VALUE_BYTES_MAX: usize = 96;
 
 /// `name=value/name=value`, values URL-encoded as Java's writers do; empty for an unpartitioned spec.
-pub(super) fn partition_path(spec: &PartitionSpec, partition_type: &StructType, values: &Struct) -> String {
+pub(crate) fn partition_path(spec: &PartitionSpec, partition_type: &StructType, values: &Struct) -> String {
     let fields = spec.fields().iter().zip(partition_type.fields()).zip(values.iter());
     let parts = fields.map(|((field, typed), value)| {
         let text = value.map_or_else(|| "null".to_owned(), |value| shown(&field.transform, &typed.field_type, value));
