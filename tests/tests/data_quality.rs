@@ -1,5 +1,5 @@
 //! The data-quality function end to end: every rule with exact values, what is read and what is not, memory, alerts.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use tributary_table::{
     CatalogSettings, CatalogUri, Connection, ObjectStore, Replaced, RewriteRequest, Table, connect, parse_table_name,
 };
 use tributary_testkit::aws::{Fault, FaultMode};
-use tributary_testkit::{AwsServer, SubscribedTopic, TableAt, read_both, repo_root};
-use tributary_tests::{Batch, LocalLake, TABLE, definition, events_schema, far};
+use tributary_testkit::{AwsServer, SubscribedTopic, TableAt, read_both, read_with_duckdb, repo_root};
+use tributary_tests::{Batch, LocalLake, TABLE, definition, delete_on_read, events_schema, far};
 
 /// When every test happens: 2100-01-01T10:00:00Z. A snapshot is never older than its table, which the clock dates.
 const NOW_MS: i64 = 4_102_480_800_000;
@@ -389,6 +389,31 @@ async fn files_past_the_limit_are_reported_and_make_a_bound() {
     assert_eq!((report.files_read, report.rows_read, report.files_unread), (1, 2, 2));
     assert_eq!(only(&report), ("FAIL", Some(2.0), Some(0.0), Some("bound")));
     assert!(report.results[0].message.ends_with("(a bound: 2 files were not read)"), "{}", report.results[0].message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_deletes_may_apply_to_is_a_bound() {
+    for (change, statuses) in [
+        // Of a row in the second file; the spec lets a delete file name rows of any file of its partition.
+        (json!({"positions": [9]}), ["bound"; 4]),
+        (json!({"equality": [0]}), ["bound"; 4]),
+    ] {
+        let lake = lake().await;
+        // Not dated ahead: the foreign writer's snapshot comes later, by the clock.
+        ingest(&lake, 0..5, 0).await;
+        ingest(&lake, 5..10, 0).await;
+        delete_on_read(&lake, &change);
+        assert_eq!(read_with_duckdb(&lake.at()).unwrap().rows.len(), 9);
+        let rules = "
+checks: [{row_count: {min: 1}}, {freshness: {column: event_time, warn_after: 1h}}]
+columns: [{name: account_id, missing: {max_count: 2}}, {name: kind, invalid: {values: [order, fee]}}]
+";
+        let report = run(&lake, DataQuality::default(), rules, NOW_MS).await.unwrap();
+        let exactness: Vec<&str> = report.results.iter().map(|result| result.exactness.unwrap().as_str()).collect();
+        assert_eq!(exactness, statuses, "{change}: {report:?}");
+        assert_eq!(report.results[0].value, Some(10.0));
+        assert!(report.results[0].message.ends_with("(a bound: deletes may apply to rows counted)"), "{report:?}");
+    }
 }
 
 async fn aws(server: &AwsServer) -> SdkConfig {
