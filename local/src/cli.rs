@@ -6,7 +6,7 @@ use tributary_table::parse_table_name;
 use crate::connection::CatalogArgs;
 use crate::demo::DemoOptions;
 use crate::health::HealthCommand;
-use crate::jobs::{Compact, Expire, JobCommand, Orphans, Retain};
+use crate::jobs::{Check, Compact, Expire, JobCommand, Orphans, Retain};
 use crate::poll::PollOptions;
 use crate::publish::PublishOptions;
 use crate::table_commands::TableCommand;
@@ -44,6 +44,8 @@ pub enum Command {
     Orphans(JobCommand<Orphans>),
     /// Remove rows past their time, by whole files
     Retain(JobCommand<Retain>),
+    /// Check a table against data-quality rules; ends with an error when a check fails
+    Check(JobCommand<Check>),
     /// Show what state a table is in, from its metadata and manifests alone
     Health(HealthCommand),
     /// Publish sample rows to a Kafka topic

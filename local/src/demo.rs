@@ -9,12 +9,14 @@ mod claims;
 mod feed;
 mod stage;
 mod steps;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tributary_function::JobError;
 use tributary_ingest::IngestError;
 use tributary_table::{CatalogError, TableError};
 
@@ -60,6 +62,18 @@ pub struct DemoReport {
     pub snapshots: u64,
     /// Records of the event delivered twice that were recognised and dropped.
     pub redelivered: u64,
+    /// Data files before compaction.
+    pub files_before: u64,
+    /// Data files after it, with the same rows.
+    pub files_after: u64,
+    /// Snapshots that expired.
+    pub snapshots_expired: u64,
+    /// Rows that left the table since they were past their time.
+    pub rows_expired: u64,
+    /// Data-quality checks that passed.
+    pub checks_passed: u64,
+    /// Data-quality checks that failed: one, on purpose.
+    pub checks_failed: u64,
     /// Columns at the end.
     pub columns: Vec<String>,
     /// The column that was added, and dropped again.
@@ -129,6 +143,9 @@ pub enum DemoError {
     /// An event was not ingested.
     #[error(transparent)]
     Ingest(Box<IngestError>),
+    /// A scheduled function failed.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// The demo's own column list is wrong.
     #[error(transparent)]
     Ddl(#[from] DdlError),
@@ -161,6 +178,11 @@ pub async fn run(options: &DemoOptions, now_ms: i64, out: &mut Out<'_>) -> Resul
     demo.deliver_again().await?;
     demo.add_column().await?;
     demo.drop_column().await?;
+    demo.look_at_health().await?;
+    demo.compact().await?;
+    demo.expire_snapshots().await?;
+    demo.retain().await?;
+    demo.check_quality().await?;
     let report = demo.end().await?;
     if options.json {
         out.json(&report)?;

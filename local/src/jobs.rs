@@ -76,6 +76,19 @@ impl LocalJob for Retain {
     type Job = tributary_retention::Retention;
 }
 
+/// `tributary check`.
+#[derive(Debug, Clone, Copy)]
+pub struct Check;
+
+impl LocalJob for Check {
+    type Job = tributary_data_quality::DataQuality;
+
+    fn faults(report: &tributary_data_quality::Report) -> Option<String> {
+        let (failed, errored) = (report.checks_failed, report.checks_errored);
+        (failed + errored > 0).then(|| format!("{failed} failed check(s) and {errored} that could not be judged"))
+    }
+}
+
 /// One job on one table.
 #[derive(Debug, Clone)]
 pub struct JobCommand<L> {

@@ -37,7 +37,7 @@ pub use connection::{CatalogArgs, ConnectionError, Opened};
 pub use error::CliError;
 pub use health::HealthCommand;
 pub use in_process::InProcess;
-pub use jobs::{Compact, Expire, JobCommand, LocalJob, Orphans, Retain};
+pub use jobs::{Check, Compact, Expire, JobCommand, LocalJob, Orphans, Retain};
 pub use render::{Grid, Out, time_text};
 pub use schema_file::{SchemaFileError, read_schema};
 pub use table_commands::{
@@ -60,6 +60,7 @@ pub async fn run(cli: Cli, out: &mut Out<'_>) -> Result<(), CliError> {
         Command::Expire(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Orphans(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Retain(command) => command.run(&cli.catalog, now_ms(), out).await?,
+        Command::Check(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Health(command) => command.run(&cli.catalog, now_ms(), out).await?,
         Command::Publish(options) => {
             let report = publish::publish(options, wall_clock(now_ms())).await?;

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its ground has failed")]
 
 pub mod bounds;
+mod compacted;
 mod glue_lake;
 mod partition_cases;
 mod partitioned;
+mod reachability;
 pub mod transform_cases;
 pub mod type_cases;
 
@@ -21,9 +23,11 @@ use tributary_kafka::{EventBuilder, Payload, Record};
 use tributary_table::{Catalog, ObjectStore, SqliteCatalog, Table, TableDefinition, parse_table_name};
 use tributary_testkit::TableAt;
 
+pub use compacted::compact_with;
 pub use glue_lake::{BUCKET, GlueLake};
 pub use partition_cases::{PartitionCase, hold_partitions};
 pub use partitioned::{FilePartitions, partition_spec, partitioned};
+pub use reachability::Reachability;
 
 /// The cluster every test's records come from.
 pub const ARN: &str = "arn:aws:kafka:eu-central-1:123456789012:cluster/test/00000000-0000-0000-0000-000000000000-1";

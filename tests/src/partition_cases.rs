@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tributary_table::TableDefinition;
 use tributary_testkit::{GroundError, read_both, read_where};
 
-use crate::{Batch, FilePartitions, LocalLake, deliver, partitioned, schema};
+use crate::{Batch, FilePartitions, LocalLake, compact_with, deliver, partitioned, schema};
 
 /// A table whose optional column `v` is partitioned by one transform.
 #[derive(Debug)]
@@ -108,7 +108,8 @@ impl PartitionCase {
     }
 }
 
-/// Ingests each case's values twice, into several files, and holds what is read and what the manifests claim against them.
+/// Ingests each case's values twice, into several files, and holds what is read and what the manifests claim against them; then
+/// compacts each partition's two files into one, and does so again.
 ///
 /// All cases are tried before it panics: that one transform fails alone says more than that the first did.
 pub async fn hold_partitions(cases: &[PartitionCase]) {
@@ -122,7 +123,19 @@ pub async fn hold_partitions(cases: &[PartitionCase]) {
     }
     let mut by_table = lake.partitions();
     for case in cases {
-        wrong.extend(false_claims(case, &by_table.remove(case.name).unwrap()));
+        wrong.extend(false_claims(case, &by_table.remove(case.name).unwrap(), 2));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for case in cases {
+        match compact_with(&lake.table_named(case.name), json!({"min-input-files": 2})).await {
+            Ok(report) if report.groups_committed == report.groups_planned => wrong.extend(read(&lake, case)),
+            Ok(report) => wrong.push(format!("{}: {report:?}", case.name)),
+            Err(error) => wrong.push(format!("{}: {error}", case.name)),
+        }
+    }
+    let mut by_table = lake.partitions();
+    for case in cases {
+        wrong.extend(false_claims(case, &by_table.remove(case.name).unwrap(), 1));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -172,7 +185,7 @@ fn read(lake: &LocalLake, case: &PartitionCase) -> Vec<String> {
 }
 
 /// What the manifests say that PyIceberg's transforms and the case's own expectation don't.
-fn false_claims(case: &PartitionCase, files: &[FilePartitions]) -> Vec<String> {
+fn false_claims(case: &PartitionCase, files: &[FilePartitions], files_a_partition: usize) -> Vec<String> {
     let name = case.name;
     let mut wrong: Vec<String> = files
         .iter()
@@ -185,10 +198,9 @@ fn false_claims(case: &PartitionCase, files: &[FilePartitions]) -> Vec<String> {
         wrong.push(format!("{name}: expected partitions {expected:?}, found {claimed:?}"));
     }
     let rows: u64 = files.iter().map(|file| file.rows).sum();
-    // One file a partition and batch.
-    if rows != 2 * case.values.len() as u64 || files.len() != 2 * claimed.len() {
-        wrong
-            .push(format!("{name}: expected a file a partition and batch, found {rows} rows in {} files", files.len()));
+    if rows != 2 * case.values.len() as u64 || files.len() != files_a_partition * claimed.len() {
+        let found = format!("{rows} rows in {} files", files.len());
+        wrong.push(format!("{name}: expected {files_a_partition} files a partition, found {found}"));
     }
     wrong
 }

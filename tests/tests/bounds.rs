@@ -8,7 +8,7 @@ use tributary_ingest::Context;
 use tributary_table::TableDefinition;
 use tributary_testkit::{inspect, read_both, read_where};
 use tributary_tests::bounds::{BoundedColumn, Key, Literal, bounded_columns};
-use tributary_tests::{Batch, LocalLake, definition, deliver, schema};
+use tributary_tests::{Batch, LocalLake, compact_with, definition, deliver, schema};
 
 /// How many files, each of one batch.
 const FILES: i64 = 5;
@@ -66,10 +66,19 @@ impl Ground {
         self.files.push(rows);
     }
 
-    /// Each file as PyIceberg sees it, in the order of the commits.
+    /// The same rows in fewer files: two of the old ones become one.
+    async fn compacted(mut self) -> Self {
+        let options = json!({"min-input-files": 2, "max-file-group-input-files": 2});
+        let report = compact_with(&self.lake.table(), options).await.unwrap();
+        assert_eq!(report.groups_committed, FILES as u64 / 2);
+        self.files = self.files.chunks(2).map(<[Vec<Drawn>]>::concat).collect();
+        self
+    }
+
+    /// Each file as PyIceberg sees it, in the order of the rows.
     fn seen(&self) -> Vec<Value> {
         let mut files = inspect(&self.lake.at()).unwrap()["files"].as_array().unwrap().clone();
-        files.sort_by_key(|file| file["sequence_number"].as_i64());
+        files.sort_by_key(|file| (file["sequence_number"].as_i64(), file["lower_bounds"]["1"].as_i64()));
         assert_eq!(files.len(), self.files.len());
         files
     }
@@ -161,8 +170,9 @@ fn counts_are_exact(ground: &Ground) {
     for (number, file) in ground.seen().iter().enumerate() {
         for (index, column) in ground.columns.iter().enumerate() {
             let id = column.field_id.to_string();
-            let nulls = ROWS_PER_FILE as usize - ground.keys(number, index).len();
-            assert_eq!(file["value_counts"][&id], ROWS_PER_FILE, "file {number}, column {}", column.name);
+            let rows = ground.files[number].len();
+            let nulls = rows - ground.keys(number, index).len();
+            assert_eq!(file["value_counts"][&id], rows, "file {number}, column {}", column.name);
             assert_eq!(file["null_value_counts"][&id], nulls, "file {number}, column {}", column.name);
         }
     }
@@ -185,6 +195,18 @@ async fn bounds_enclose_every_value_and_no_filter_loses_a_row() {
         counts_are_exact(&ground);
         assert_eq!(longest_text_bound(&ground), 16);
         ground.filters_find_everything(&[], 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_of_files_put_together_enclose_every_value_too() {
+    for (seed, length) in [(0, 16), (10, 1), (11, 3), (12, 90)] {
+        let mode = format!("truncate({length})");
+        let ground = Ground::new(seed, &[("write.metadata.metrics.default", &mode)]).await.compacted().await;
+        bounds_enclose(&ground, length);
+        counts_are_exact(&ground);
+        assert_eq!(longest_text_bound(&ground), length);
+        ground.filters_find_everything(CUT_COLUMNS, 1);
     }
 }
 

@@ -1,6 +1,7 @@
 //! INV-7: a commit of ours that a foreign writer overwrote is noticed at the next batch and put back once.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use iceberg::spec::{NestedField, PrimitiveType, Schema, TableMetadata, Type};
@@ -60,6 +61,22 @@ async fn an_overwritten_commit_is_put_back_once_and_the_foreign_change_stays() {
     // The same batches again: the checkpoint covers what was put back.
     let again = deliver(&Batch::new().rows(0, 3..8).rows(1, 0..2).event(), &context).await.unwrap();
     assert_eq!((again.rows_healed, again.rows_committed, again.rows_redelivered), (0, 0, 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_overwritten_longer_ago_than_the_metadata_log_goes_back_is_put_back_too() {
+    let (lake, context) = lake().await;
+    let base = lake.table().refresh().await.unwrap();
+    deliver(&Batch::new().rows(0, 3..6).event(), &context).await.unwrap();
+    alter_blindly(&lake, &base, "colour").await;
+    // As many changes as make the log (of 100 entries) forget what was before the overwriting one.
+    for number in 0..102 {
+        let properties = HashMap::from([("change".to_owned(), number.to_string())]);
+        lake.table().update(far(), |_, builder| Ok(builder.set_properties(properties.clone()).unwrap())).await.unwrap();
+    }
+    let report = deliver(&Batch::new().rows(0, 6..7).event(), &context).await.unwrap();
+    assert_eq!((report.rows_healed, report.rows_committed, report.offset_gap), (3, 1, 0));
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), (0..7).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,7 @@ from werkzeug.serving import make_server  # noqa: E402
 
 ACCOUNT = "123456789012"
 CONTROL = "/_tributary/"
-MODES = ("conflict", "throttle", "unavailable", "lost-reply", "dropped-reply", "delay")
+MODES = ("conflict", "throttle", "unavailable", "lost-reply", "dropped-reply", "delay", "deny-keys")
 
 
 @dataclass
@@ -62,6 +62,7 @@ class Fault:
     # lost-reply     applied, then 500
     # dropped-reply  applied, then the connection is closed without an answer
     # delay          applied as always, late
+    # deny-keys      of a DeleteObjects, the keys that have `matching` in them are denied and stay, each with its own error
     mode: str
     count: int = 1
     skip: int = 0
@@ -268,7 +269,23 @@ class Ground:
             time.sleep(fault.delay_ms / 1000)
         if fault.mode == "delay":
             return self._apply(environ, operation, of_s3)
+        if fault.mode == "deny-keys":
+            return self._apply_but(environ, fault.matching)
         return None if fault.mode == "dropped-reply" else refusal(fault.mode, of_s3)
+
+    def _apply_but(self, environ: dict, denied: str) -> tuple[str, list, bytes]:
+        body = environ["wsgi.input"].read()
+        objects = re.findall(rb"<Object>.*?</Object>", body, re.DOTALL)
+        keys = [re.search(rb"<Key>(.*?)</Key>", one, re.DOTALL).group(1) for one in objects if denied.encode() in one]
+        for one in objects:
+            if denied.encode() in one:
+                body = body.replace(one, b"")
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+        environ.pop("HTTP_CONTENT_MD5", None)
+        status, headers, answer = self._apply(environ, "DeleteObjects", True)
+        errors = b"".join(b"<Error><Key>" + key + b"</Key><Code>AccessDenied</Code><Message>denied</Message></Error>" for key in keys)
+        headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        return status, headers, answer.replace(b"</DeleteResult>", errors + b"</DeleteResult>")
 
     def _apply(self, environ: dict, operation: str, of_s3: bool) -> tuple[str, list, bytes]:
         answer: list = []

@@ -42,9 +42,14 @@ impl Feed {
 
     /// An event with that many new rows, spread over the partitions by account.
     pub(super) fn event(&mut self, rows: u32, now_ms: i64, with_new_field: bool) -> String {
+        self.event_about(rows, now_ms, now_ms, with_new_field)
+    }
+
+    /// An event that arrives now and tells of things that happened at `event_ms`.
+    pub(super) fn event_about(&mut self, rows: u32, event_ms: i64, now_ms: i64, with_new_field: bool) -> String {
         let mut event = EventBuilder::msk(CLUSTER, BOOTSTRAP_SERVERS);
         for index in 0..rows {
-            let time = wall_clock(now_ms) + Duration::from_micros(u64::from(index));
+            let time = wall_clock(event_ms) + Duration::from_micros(u64::from(index));
             let row = SampleRow::generate(self.next_id, SEED, time);
             let partition = partition_of(row.account_id());
             let offset = self.next_offsets.entry(partition).or_default();

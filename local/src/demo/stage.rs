@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use iceberg::TableIdent;
 use iceberg::spec::{PrimitiveType, Type};
+use serde_json::Value;
 use tokio::time::Instant;
+use tributary_function::{Context as JobContext, ScheduledJob, invoke};
 use tributary_ingest::{Context, Report, ingest};
 use tributary_table::{
     CatalogError, CatalogSettings, CatalogUri, Connection, Table, TableDefinition, TableState, connect,
@@ -100,6 +102,28 @@ impl Stage {
     /// Gives the event to the ingest function, as Lambda would.
     pub(super) async fn deliver(&self, event: &str) -> Result<Report, DemoError> {
         Ok(ingest(event.as_bytes(), self.deadline(), self.now_ms(), &self.context).await?)
+    }
+
+    /// Invokes a scheduled function with an event, as its schedule would.
+    pub(super) async fn invoke<J: ScheduledJob>(&self, job: J, event: &Value) -> Result<J::Report, DemoError> {
+        let context = JobContext::new(job, self.connection.clone(), Some(self.ident.clone()));
+        Ok(invoke::<J>(&event.to_string(), self.deadline(), self.now_ms(), &context).await?)
+    }
+
+    /// Every data file that lies in the folder, whether a table needs it or not.
+    pub(super) fn data_files_stored(&self) -> Result<u64, DemoError> {
+        let (mut folders, mut files) = (vec![self.folder.join("warehouse")], 0);
+        // Ends: each folder of a tree is visited once.
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => files += u64::from(path.extension().is_some_and(|kind| kind == "parquet")),
+                }
+            }
+        }
+        Ok(files)
     }
 
     pub(super) fn deadline(&self) -> Instant {

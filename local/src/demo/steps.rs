@@ -23,15 +23,15 @@ const SHOWN_MAX: usize = 5;
 /// A running demo.
 #[derive(Debug)]
 pub(super) struct Demo<'a, 'b> {
-    stage: Stage,
-    feed: Feed,
-    rows_per_event: u32,
+    pub(super) stage: Stage,
+    pub(super) feed: Feed,
+    pub(super) rows_per_event: u32,
     /// What the last full scan found.
-    census: Census,
+    pub(super) census: Census,
     last_event: String,
-    claims: Claims,
-    report: DemoReport,
-    out: &'a mut Out<'b>,
+    pub(super) claims: Claims,
+    pub(super) report: DemoReport,
+    pub(super) out: &'a mut Out<'b>,
 }
 
 impl<'a, 'b> Demo<'a, 'b> {
@@ -180,7 +180,7 @@ impl<'a, 'b> Demo<'a, 'b> {
     }
 
     /// Reads the whole table anew and checks that just so many rows came.
-    async fn expect_added(&mut self, added: u64) -> Result<TableState, DemoError> {
+    pub(super) async fn expect_added(&mut self, added: u64) -> Result<TableState, DemoError> {
         let state = self.stage.read_anew().await?;
         let expected = self.census.rows + added;
         self.census = Census::of(self.stage.ident(), &state).await?;

@@ -1,38 +1,43 @@
-//! A job's report as tables: its counts in one, each of its lists in one of its own.
+//! A job's report as tables: its counts in one, each of its lists in one of its own; all in the order of its declaration.
 
 use std::io;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tributary_function::Fields;
 
 use crate::render::{Grid, Out};
 
+type Row = Fields<Value>;
+
 pub(crate) fn show(title: &str, report: &impl Serialize, out: &mut Out<'_>) -> io::Result<()> {
-    let report = serde_json::to_value(report).map_err(io::Error::other)?;
-    let Value::Object(fields) = report else { return out.line(format!("{title}: {report}")) };
-    let (lists, counts): (Map<_, _>, Map<_, _>) = fields.into_iter().partition(|(_, value)| is_rows(value));
-    let mut grid = Grid::new(&["", "value#"]);
-    for (name, value) in &counts {
-        grid.push(&[words(name), text(value)]);
+    let json = serde_json::to_string(report)?;
+    let Fields(fields): Fields<Box<RawValue>> = serde_json::from_str(&json)?;
+    let mut counts = Grid::new(&["", "value#"]);
+    let mut lists = Vec::new();
+    for (name, value) in &fields {
+        match serde_json::from_str::<Vec<Row>>(value.get()) {
+            Ok(rows) if !rows.is_empty() => lists.push((words(name), grid_of(&rows))),
+            _ => counts.push(&[words(name), text(&serde_json::from_str(value.get())?)]),
+        }
     }
-    out.grid(title, &grid)?;
-    for (name, rows) in lists.iter().filter_map(|(name, value)| Some((name, value.as_array()?))) {
-        out.grid(&words(name), &grid_of(rows))?;
+    out.grid(title, &counts)?;
+    for (name, grid) in lists {
+        out.grid(&name, &grid)?;
     }
     Ok(())
 }
 
-fn is_rows(value: &Value) -> bool {
-    value.as_array().is_some_and(|rows| !rows.is_empty() && rows.iter().all(Value::is_object))
-}
-
-fn grid_of(rows: &[Value]) -> Grid {
-    let first = rows.first().and_then(Value::as_object);
-    let columns: Vec<&String> = first.into_iter().flat_map(Map::keys).collect();
-    let numeric = |name: &String| rows.iter().all(|row| row[name].is_number());
-    let mut grid = Grid::of_columns(columns.iter().map(|name| (words(name), numeric(name))).collect());
-    for row in rows {
-        grid.push(&columns.iter().map(|name| text(&row[name.as_str()])).collect::<Vec<_>>());
+/// Rows of one kind: each has the fields of the first.
+fn grid_of(rows: &[Row]) -> Grid {
+    let numeric =
+        |column: usize| rows.iter().all(|Fields(row)| row.get(column).is_some_and(|(_, value)| value.is_number()));
+    let first = rows.iter().take(1).flat_map(|Fields(row)| row);
+    let columns = first.enumerate().map(|(column, (name, _))| (words(name), numeric(column)));
+    let mut grid = Grid::of_columns(columns.collect());
+    for Fields(row) in rows {
+        grid.push(&row.iter().map(|(_, value)| text(value)).collect::<Vec<_>>());
     }
     grid
 }
@@ -53,27 +58,45 @@ fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[derive(Serialize)]
+    struct Part {
+        partition: &'static str,
+        files: u64,
+    }
+
+    #[derive(Serialize)]
+    struct Report {
+        files_rewritten: u64,
+        a_reason: Option<String>,
+        names: Vec<&'static str>,
+        skipped: Vec<Part>,
+        remaining: Vec<Part>,
+    }
 
     #[test]
     fn counts_stand_in_one_table_and_each_list_in_its_own() {
-        let report = json!({
-            "files_rewritten": 7, "reason": null, "names": ["a", "b"],
-            "skipped": [{"partition": "day=1", "files": 2}, {"partition": "day=2", "files": 10}],
-        });
+        let skipped = vec![Part { partition: "day=1", files: 2 }, Part { partition: "day=2", files: 10 }];
+        let report =
+            Report { files_rewritten: 7, a_reason: None, names: vec!["a", "b"], skipped, remaining: Vec::new() };
         let mut bytes = Vec::new();
         show("Compaction", &report, &mut Out::new(&mut bytes)).unwrap();
-        let text = String::from_utf8(bytes).unwrap();
-        for shown in [
+        let shown = String::from_utf8(bytes).unwrap();
+        let mut rest = shown.as_str();
+        let lines = [
             "Compaction",
             "│ files rewritten ┆     7 │",
+            "│ a reason        ┆     - │",
             "│ names           ┆  a, b │",
+            "│ remaining       ┆  none │",
             "skipped",
+            "│ partition ┆ files │",
             "│ day=1     ┆     2 │",
-        ] {
-            assert!(text.contains(shown), "`{shown}` is not in:\n{text}");
+        ];
+        for line in lines {
+            let at = rest.find(line).unwrap_or_else(|| panic!("`{line}` is not there, or not in its place:\n{shown}"));
+            rest = &rest[at..];
         }
     }
 }

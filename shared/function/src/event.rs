@@ -3,6 +3,7 @@
 //! Option by option, so that an error names the one at fault and says what it takes.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use iceberg::TableIdent;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -104,7 +105,7 @@ fn parse<O: DeserializeOwned + Default>(json: &str, known: &[EventOption]) -> Re
     if json.trim().is_empty() {
         return Ok(JobEvent { table: None, options: O::default() });
     }
-    let fields: Fields = serde_json::from_str(json)
+    let fields: Fields<Value> = serde_json::from_str(json)
         .map_err(|error| EventError::NoObject { found: shown(json), reason: error.to_string() })?;
     let mut options = Map::new();
     let mut table = None;
@@ -163,25 +164,26 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// The fields of an object as they stand: a map would keep only the last of two that have one name.
-struct Fields(Vec<(String, Value)>);
+/// The fields of a JSON object as they stand: in their order, and both of two that have one name.
+#[derive(Debug, Clone)]
+pub struct Fields<V>(pub Vec<(String, V)>);
 
-impl<'de> Deserialize<'de> for Fields {
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Fields<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
+        deserializer.deserialize_map(FieldsVisitor(PhantomData))
     }
 }
 
-struct FieldsVisitor;
+struct FieldsVisitor<V>(PhantomData<V>);
 
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields;
+impl<'de, V: Deserialize<'de>> Visitor<'de> for FieldsVisitor<V> {
+    type Value = Fields<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<V>, A::Error> {
         let mut fields = Vec::new();
         while let Some(field) = map.next_entry()? {
             fields.push(field);

@@ -23,7 +23,7 @@ mod settings;
 
 pub use context::Context;
 pub use error::{JobError, JobErrorKind};
-pub use event::{EventError, JobEvent, TABLE_OPTION, parse_event};
+pub use event::{EventError, Fields, JobEvent, TABLE_OPTION, parse_event};
 pub use handler::{EventJson, deadline_of, handle, invoke, main};
 pub use job::{Invocation, ScheduledJob};
 pub use process::{Process, run_process};

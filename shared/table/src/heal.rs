@@ -5,8 +5,9 @@
 //! files are still there and Kafka has moved on. A function that made the commit remembers it for as long as it is warm, and
 //! looks for it in each metadata it reads that is not its own.
 //!
-//! A commit is gone from the table when its snapshot is unknown there, and its metadata file is not in the metadata log although
-//! the log reaches back to its time (otherwise the snapshot expired). Then its offsets decide:
+//! A commit is gone from the table when its snapshot is unknown there, and its metadata file is not in the metadata log, although
+//! the log or the head's history reaches back to its time (otherwise the snapshot expired). The log alone is not enough: it holds 100
+//! entries, which an engine that changes columns in a loop fills in seconds. Then its offsets decide:
 //!
 //! | the head's history | the commit is |
 //! |---|---|
@@ -64,7 +65,8 @@ impl Remembered {
             || state.pointer.metadata_location == self.metadata_location
             || log.iter().any(|entry| entry.metadata_file == self.metadata_location);
         let log_reaches_back = log.first().is_some_and(|oldest| oldest.timestamp_ms <= self.last_updated_ms);
-        if known || !log_reaches_back {
+        let history_reaches_back = lineage::reaches_back_to(metadata, self.last_updated_ms);
+        if known || !(log_reaches_back || history_reaches_back) {
             return Fate::InTable;
         }
         let Ok(settled) = lineage::of_history(metadata) else { return Fate::Unclear };
@@ -76,9 +78,7 @@ impl Remembered {
         }
         match (all, none) {
             (true, _) => Fate::CommittedAgain,
-            (_, true) if lineage::reaches_back_to(metadata, self.last_updated_ms) || self.stands_before(state) => {
-                Fate::Lost
-            }
+            (_, true) if history_reaches_back || self.stands_before(state) => Fate::Lost,
             _ => Fate::Unclear,
         }
     }

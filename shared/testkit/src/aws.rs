@@ -64,6 +64,8 @@ pub enum FaultMode {
     DroppedReply,
     /// Applied and answered as always, after `delay_ms`.
     Delay,
+    /// Of an S3 `DeleteObjects`, the keys that have [`Fault::matching`] in them are denied, each with its own error.
+    DenyKeys,
 }
 
 impl Fault {

@@ -6,7 +6,7 @@ use iceberg::spec::{DataContentType, DataFile};
 use tokio::time::Instant;
 use tributary_table::{DescribedFiles, LiveFile, Replaced, RewriteRequest, TableError};
 
-use super::report::CompactionReport;
+use super::report::{CompactionReport, LeftAs};
 use super::rewrite::{Rewrite, Rewritten};
 
 /// Groups that are committed as one.
@@ -74,7 +74,7 @@ impl Commits<'_> {
             Replaced::Invalidated { reason, .. } => {
                 tracing::warn!(%reason, groups = done.groups, "another writer got ahead of a rewrite");
                 report.groups_failed += done.groups;
-                report.because(reason.to_string());
+                report.because(LeftAs::FailedGroups, done.groups, reason.to_string());
             }
         }
         Ok(())

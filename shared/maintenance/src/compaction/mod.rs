@@ -16,5 +16,5 @@ mod survey;
 
 pub use options::{COMPACTION_OPTIONS, CompactionOptions, JobOrder, OptionError, Strategy};
 pub(crate) use options::{TARGET_BYTES_DEFAULT, TARGET_PROPERTY};
-pub use report::CompactionReport;
+pub use report::{CompactionReport, LeftAs, Reason};
 pub use run::{CompactionError, CompactionRequest, compact};

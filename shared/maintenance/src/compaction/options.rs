@@ -312,12 +312,6 @@ impl CompactionOptions {
         let expected = format!("bytes, 1 to {TARGET_BYTES_MAX}");
         let bytes: u64 = parsed.ok_or(OptionError { what, expected, found: target })?;
         // Rounded, and sizes are far below 2^53.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "see above"
-        )]
         let part = |ratio: f64| (bytes as f64 * ratio) as u64;
         let min = self.min_file_size_bytes.unwrap_or(part(MIN_RATIO));
         let max = self.max_file_size_bytes.unwrap_or(part(MAX_RATIO).max(bytes + 1));

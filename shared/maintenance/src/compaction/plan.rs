@@ -78,7 +78,7 @@ impl Group {
         let whole = self.bytes / target;
         // A remainder that makes the others only a little longer is spread over them.
         let spread = self.bytes.checked_div(whole).is_some_and(|average| average <= most.min(target + target / 10));
-        let files = if spread { whole } else { whole + u64::from(self.bytes % target > 0 || whole == 0) };
+        let files = if spread { whole } else { self.bytes.div_ceil(target).max(1) };
         match files {
             0 | 1 => most,
             // What is written now packs a little better or worse than what is there: without slack a tiny file remains.
@@ -100,7 +100,6 @@ fn is_candidate(file: &FileFacts, limits: &Limits) -> bool {
 
 fn has_many_deletes(file: &FileFacts, limits: &Limits) -> bool {
     // Rows of a file are far fewer than 2^53.
-    #[expect(clippy::cast_precision_loss, reason = "see above")]
     let ratio = file.deleted_rows as f64 / file.rows.max(1) as f64;
     file.delete_files >= limits.delete_files_max || ratio >= limits.delete_ratio_max
 }

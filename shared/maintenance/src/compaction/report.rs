@@ -3,8 +3,33 @@
 use serde::{Deserialize, Serialize};
 use tributary_runtime::{Measurement, Metric, ReportMetrics, Unit};
 
-/// Reasons a report names at most; the counts are complete.
+/// Reasons a report names at most; the counts beside them are complete.
 const REASONS_MAX: usize = 20;
+
+/// What became of files or groups that were not rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftAs {
+    /// Groups that could not be rewritten or committed.
+    FailedGroups,
+    /// Groups that the time did not suffice for.
+    RemainingGroups,
+    /// Groups beyond the invocation's limits.
+    SkippedGroups,
+    /// Files that can't be rewritten here.
+    UnservedFiles,
+}
+
+/// Why something was not rewritten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What was not.
+    pub left: LeftAs,
+    /// How many, for this reason.
+    pub count: u64,
+    /// What to do, and why it was not.
+    pub reason: String,
+}
 
 /// Counts of one invocation. Files are data files unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +72,8 @@ pub struct CompactionReport {
     pub manifests_after: u64,
     /// The last snapshot made.
     pub snapshot_id: Option<i64>,
-    /// Why groups failed, remain or were skipped and files were left out, the first 20 of the reasons.
-    pub reasons: Vec<String>,
+    /// Why groups failed, remain or were skipped and files were left out: the first 20 reasons.
+    pub reasons: Vec<Reason>,
 }
 
 const FILES_REWRITTEN: Metric =
@@ -84,10 +109,13 @@ impl ReportMetrics for CompactionReport {
 }
 
 impl CompactionReport {
-    pub(super) fn because(&mut self, reason: impl Into<String>) {
+    pub(super) fn because(&mut self, left: LeftAs, count: u64, reason: impl Into<String>) {
         let reason = reason.into();
-        if self.reasons.len() < REASONS_MAX && !self.reasons.contains(&reason) {
-            self.reasons.push(reason);
+        let known = self.reasons.iter().position(|known| known.left == left && known.reason == reason);
+        match known {
+            Some(place) => self.reasons[place].count += count,
+            None if self.reasons.len() < REASONS_MAX => self.reasons.push(Reason { left, count, reason }),
+            None => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use tributary_table::{LiveFile, Remedy, Table, TableError, TableState, format_ta
 use super::commit::{Batch, Commits};
 use super::options::{CompactionOptions, Limits, OptionError};
 use super::plan::{Group, Plan, plan};
-use super::report::CompactionReport;
+use super::report::{CompactionReport, LeftAs};
 use super::rewrite::{GroupError, Rewrite, Rewritten};
 use super::survey::{Survey, time_field};
 
@@ -144,11 +144,15 @@ impl Outcome {
         match done {
             Ok(rewritten) => self.batch.push(rewritten),
             Err(error) => {
-                match error {
-                    GroupError::OutOfTime => self.report.groups_remaining += 1,
+                let left = match error {
+                    GroupError::OutOfTime => LeftAs::RemainingGroups,
+                    _ => LeftAs::FailedGroups,
+                };
+                match left {
+                    LeftAs::RemainingGroups => self.report.groups_remaining += 1,
                     _ => self.report.groups_failed += 1,
                 }
-                self.report.because(error.to_string());
+                self.report.because(left, 1, error.to_string());
                 tracing::warn!(%error, "a group of files was not rewritten");
                 self.failures.push(error);
             }
@@ -174,8 +178,11 @@ impl Outcome {
     /// All or nothing, and it is not all.
     async fn give_up(&mut self, commits: &Commits<'_>) {
         let batch = std::mem::take(&mut self.batch);
-        self.report.groups_remaining += batch.groups as u64;
+        let groups = batch.groups as u64;
+        self.report.groups_remaining += groups;
         self.report.because(
+            LeftAs::RemainingGroups,
+            groups,
             "set `partial-progress.enabled` to true, or see why other groups were not done: expected every group, since all are committed or none is",
         );
         commits.discard(batch).await;
@@ -212,14 +219,14 @@ fn foreseen(state: &TableState, survey: &Survey, planned: &Plan) -> CompactionRe
         ..CompactionReport::default()
     };
     for (reason, files) in &survey.unserved {
-        report.because(format!("{reason} ({files} files)"));
+        report.because(LeftAs::UnservedFiles, *files, reason);
     }
     if !planned.skipped.is_empty() {
         let bytes: u64 = planned.skipped.iter().map(|group| group.bytes).sum();
-        report.because(format!(
-            "run again, or raise `max-rewrite-bytes` or `max-files-to-rewrite`: {} groups of {bytes} bytes are beyond them",
-            planned.skipped.len()
-        ));
+        let reason = format!(
+            "run again, or raise `max-rewrite-bytes` or `max-files-to-rewrite`: expected groups within them, found {bytes} bytes more"
+        );
+        report.because(LeftAs::SkippedGroups, planned.skipped.len() as u64, reason);
     }
     report
 }

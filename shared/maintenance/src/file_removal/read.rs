@@ -70,7 +70,7 @@ impl Reader<'_> {
         snapshot: &'s SnapshotRef,
     ) -> Result<(&'s SnapshotRef, Vec<ManifestFile>), RemovalError> {
         let read = self.table.manifests_of(state, snapshot).await;
-        Ok((snapshot, self.unless_missing(state, snapshot.manifest_list(), read).await?))
+        Ok((snapshot, self.unless_missing(snapshot.manifest_list(), read).await?))
     }
 
     /// Every live file of the manifests, to `each`.
@@ -107,13 +107,12 @@ impl Reader<'_> {
         manifest: &'m ManifestFile,
     ) -> Result<(&'m ManifestFile, Vec<LiveFile>), RemovalError> {
         let read = self.table.live_files_of(state, manifest).await;
-        Ok((manifest, self.unless_missing(state, &manifest.manifest_path, read).await?))
+        Ok((manifest, self.unless_missing(&manifest.manifest_path, read).await?))
     }
 
     /// What was read of a file, or nothing if it is gone and may be.
     async fn unless_missing<T>(
         &self,
-        state: &TableState,
         location: &str,
         read: Result<Vec<T>, TableError>,
     ) -> Result<Vec<T>, RemovalError> {
@@ -121,7 +120,7 @@ impl Reader<'_> {
             Ok(read) => return Ok(read),
             Err(error) => error,
         };
-        match self.skips_missing && matches!(state.file_io().exists(location).await, Ok(false)) {
+        match self.skips_missing && matches!(self.table.store().exists(location).await, Ok(false)) {
             true => {
                 tracing::warn!(location, "a file of an expired snapshot is gone already");
                 Ok(Vec::new())

@@ -18,8 +18,7 @@ use iceberg::spec::{Literal, PrimitiveLiteral};
 /// Whether values of `from` are values of `to`.
 pub(super) fn can_convert(from: &DataType, to: &DataType) -> bool {
     use DataType::{
-        Binary, Date32, Decimal128, FixedSizeBinary, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, Time32,
-        Time64, Timestamp, Utf8,
+        Binary, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, Time32, Time64, Timestamp, Utf8,
     };
     match (from, to) {
         (Int8 | Int16, Int32 | Int64) | (Int32, Int64) | (Float32, Float64) => true,
@@ -29,10 +28,7 @@ pub(super) fn can_convert(from: &DataType, to: &DataType) -> bool {
         (Time32(TimeUnit::Millisecond), Time64(TimeUnit::Microsecond)) => true,
         // Old writers leave out the annotation that tells text from bytes.
         (Binary, Utf8) | (Binary | Utf8, LargeBinary) => true,
-        (Date32, Date32) | (FixedSizeBinary(_), FixedSizeBinary(_)) => from == to,
-        (from, to) => {
-            from == to && to.is_primitive() || from == to && matches!(to, DataType::Boolean | Utf8 | LargeBinary)
-        }
+        (from, to) => from == to && !to.is_nested(),
     }
 }
 

@@ -73,6 +73,21 @@ impl ObjectStore {
         })
     }
 
+    /// Whether a file is there. On S3 by listing its key: asking for an object that is not there is answered as denied, not as
+    /// missing, to a caller who may list only below some folders.
+    ///
+    /// # Errors
+    /// Storage did not answer, or no store serves the location.
+    pub async fn exists(&self, location: &str) -> iceberg::Result<bool> {
+        let unserved = |error: LocationError| {
+            iceberg::Error::new(iceberg::ErrorKind::FeatureUnsupported, error.to_string()).with_source(error)
+        };
+        match self.place(location).map_err(unserved)? {
+            Place::Local => Ok(listing::local_path(location).exists()),
+            Place::S3(client) => s3::is_listed(client, location).await,
+        }
+    }
+
     /// Deletes files, on S3 up to 1000 a request, and says of each what became of it. A file that is not there is gone.
     pub async fn delete(&self, locations: &[String]) -> Vec<Deletion> {
         let mut outcomes = Vec::with_capacity(locations.len());

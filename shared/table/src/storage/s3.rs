@@ -255,6 +255,14 @@ pub(super) fn list(client: Client, folder: &str) -> Pages {
     futures::stream::try_unfold(Some(Cursor { client, folder, token: None }), next).boxed()
 }
 
+/// Whether an object is in its bucket's listing. No key comes before the one it is a prefix of.
+pub(super) async fn is_listed(client: &Client, location: &str) -> Result<bool> {
+    let (bucket, key) = bucket_and_key(location)?;
+    let answer = client.list_objects_v2().bucket(bucket).prefix(key).max_keys(1).send().await;
+    let answer = answer.map_err(|error| failed("list", location, error))?;
+    Ok(answer.contents().first().and_then(|object| object.key()) == Some(key))
+}
+
 /// Where a listing goes on.
 struct Cursor {
     client: Client,
