@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_glue::config::Credentials;
 use tributary_ingest::Context;
-use tributary_table::{CatalogSettings, CatalogUri, Table, TableDefinition, connect, parse_table_name};
+use tributary_table::{CatalogSettings, CatalogUri, Connection, Table, TableDefinition, connect, parse_table_name};
 use tributary_testkit::aws::{KEY, REGION};
 use tributary_testkit::{AwsServer, TableAt};
 
@@ -44,17 +44,21 @@ impl GlueLake {
         &self.server
     }
 
-    /// A table handle of its own, as another function instance has.
-    pub fn table(&self, name: &str) -> Table {
+    /// A connection of its own, as another process has.
+    pub fn connection(&self) -> Connection {
         let settings = CatalogSettings {
             catalog: CatalogUri::Glue { catalog_id: None },
             name: "unused".to_owned(),
             warehouse: None,
             s3_path_style: true,
         };
-        // A connection of its own, too, as another process has.
-        let connection = connect(&settings, Some(&self.aws)).unwrap();
-        Table::new(parse_table_name(name).unwrap(), connection.catalog, connection.store)
+        connect(&settings, Some(&self.aws)).unwrap()
+    }
+
+    /// A table handle of its own, over a connection of its own, as another function instance has.
+    pub fn table(&self, name: &str) -> Table {
+        let Connection { catalog, store } = self.connection();
+        Table::new(parse_table_name(name).unwrap(), catalog, store)
     }
 
     /// Makes a table at `s3://lake/<namespace>/<name>`.

@@ -161,3 +161,25 @@ async fn what_is_committed_between_planning_and_deleting_is_spared() {
     assert_eq!((report.orphans_found, report.orphans_spared, report.files_deleted), (2, 1, 1));
     assert_eq!(reachable(&lake).await.missing, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metadata_file_that_another_run_deletes_meanwhile_stops_nothing() {
+    let lake = lake(2).await;
+    plant(&lake, ["data/orphan.parquet".to_owned(), "metadata/00000-lost.metadata.json".to_owned()]).await;
+    let (table, other) = (lake.table(TABLE), lake.table(TABLE));
+    other.refresh().await.unwrap();
+    // The second read of the pointer is the one after the listing.
+    lake.server().inject(&Fault::once("GetTable", FaultMode::Delay).after(1).delayed(3000)).unwrap();
+    lake.server().reset_calls().unwrap();
+    let options = for_real();
+    let delete_it = async {
+        while lake.server().calls().unwrap().get("GetTable").copied().unwrap_or(0) < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let gone = other.store().delete(&["s3://lake/test/events/metadata/00000-lost.metadata.json".to_owned()]).await;
+        assert!(gone.iter().all(|deletion| deletion.refused.is_none()));
+    };
+    let (report, ()) = tokio::join!(orphans(&table, &options, later()), delete_it);
+    assert_eq!(report.unwrap().orphans_found, 2);
+    assert_eq!(stored(&lake), reachable(&lake).await.all());
+}
