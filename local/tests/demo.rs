@@ -10,10 +10,8 @@ use std::process::{Command, Output};
 
 use tributary_local::Out;
 use tributary_local::demo::{self, DemoError, DemoOptions, DemoReport};
+use tributary_runtime::now_ms;
 use tributary_testkit::{TableAt, readers};
-
-/// 2025-11-13T02:13:20Z.
-const START_MS: i64 = 1_763_000_000_000;
 
 async fn demo_in(folder: &Path, now_ms: i64) -> Result<(DemoReport, String), DemoError> {
     let options = DemoOptions { folder: folder.to_owned(), rows: 40, json: true };
@@ -29,30 +27,32 @@ fn last_line(text: &str) -> DemoReport {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_goes_on_from_the_first_ones_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
-    let (first, first_text) = demo_in(folder.path(), START_MS).await.unwrap();
+    let (first, first_text) = demo_in(folder.path(), now_ms()).await.unwrap();
     assert_eq!(last_line(&first_text), first);
-    assert_eq!((first.rows_found, first.rows_added, first.rows, first.snapshots), (0, 200, 200, 5));
+    assert_eq!((first.rows_found, first.rows_added, first.rows, first.snapshots), (0, 240, 200, 3));
+    assert_eq!((first.files_before > first.files_after, first.snapshots_expired), (true, 5));
+    assert_eq!((first.rows_expired, first.checks_passed, first.checks_failed), (40, 5, 1));
     assert_eq!((first.redelivered, first.column_filled, first.column_null), (40, 40, 120));
     assert!(first.columns.contains(&"address".to_owned()) && !first.columns.contains(&first.column_changed));
-    assert_eq!(first.next_offsets.values().sum::<i64>(), 200);
+    assert_eq!(first.next_offsets.values().sum::<i64>(), 240);
     assert!(first_text.contains("created at file:///"), "{first_text}");
 
-    let (second, second_text) = demo_in(folder.path(), START_MS + 60_000).await.unwrap();
-    assert_eq!((second.rows_found, second.rows_added, second.rows, second.snapshots), (200, 200, 400, 10));
+    let (second, second_text) = demo_in(folder.path(), now_ms() + 60_000).await.unwrap();
+    assert_eq!((second.rows_found, second.rows_added, second.rows, second.snapshots), (200, 240, 400, 3));
     // The column of the first run was dropped: its values don't come back with a new column of that name.
     assert_eq!((second.redelivered, second.column_filled, second.column_null), (40, 40, 320));
-    assert_eq!(second.next_offsets.values().sum::<i64>(), 400);
+    assert_eq!((second.next_offsets.values().sum::<i64>(), second.rows_expired), (480, 40));
     assert_eq!((&second.table, &second.columns), (&first.table, &first.columns));
-    assert!(second_text.contains("with 200 rows in 5 snapshots of earlier runs"), "{second_text}");
+    assert!(second_text.contains("with 200 rows in 3 snapshots of earlier runs"), "{second_text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_goes_on_where_an_earlier_run_ended_between_its_steps() {
     let folder = tempfile::tempdir().unwrap();
-    let (first, _) = demo_in(folder.path(), START_MS).await.unwrap();
+    let (first, _) = demo_in(folder.path(), now_ms()).await.unwrap();
     // As after an end between the fourth step and the fifth: the column is there.
     assert!(tributary(folder.path(), &["table", "add-column", "demo.events", "channel", "string"]).status.success());
-    let (second, text) = demo_in(folder.path(), START_MS + 60_000).await.unwrap();
+    let (second, text) = demo_in(folder.path(), now_ms() + 60_000).await.unwrap();
     assert!(text.contains("it is there already"), "{text}");
     // The rows of the second step have no such field; those of the fourth have.
     assert_eq!((second.rows, second.column_filled), (first.rows + 200, 40));
@@ -62,16 +62,16 @@ async fn the_demo_goes_on_where_an_earlier_run_ended_between_its_steps() {
 async fn a_folder_that_was_moved_is_refused_with_the_way_back() {
     let parent = tempfile::tempdir().unwrap();
     let (old, new) = (parent.path().join("old"), parent.path().join("new"));
-    demo_in(&old, START_MS).await.unwrap();
+    demo_in(&old, now_ms()).await.unwrap();
     std::fs::rename(&old, &new).unwrap();
-    let error = demo_in(&new, START_MS).await.unwrap_err().to_string();
+    let error = demo_in(&new, now_ms()).await.unwrap_err().to_string();
     assert!(error.starts_with("move the folder back, remove it, or choose another with `--folder`"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_engines_read_the_demos_table_as_the_demo_counts_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (report, _) = demo_in(folder.path(), START_MS).await.unwrap();
+    let (report, _) = demo_in(folder.path(), now_ms()).await.unwrap();
     let at = TableAt::Sqlite {
         catalog_db: folder.path().join("catalog.db"),
         catalog_name: "local".to_owned(),

@@ -228,17 +228,22 @@ pub fn ids(rows: &[Value]) -> Vec<i64> {
 
 /// Appends rows by PyIceberg, as a foreign engine would.
 pub fn append_with_pyiceberg(lake: &LocalLake, rows: &[Value]) {
-    foreign(lake, &json!({"append": rows}));
+    foreign(lake, "foreign_writer.py", &json!({"append": rows}));
 }
 
 /// Changes the schema or the properties by PyIceberg: `{"add": [["name", "type"]], "drop": ["name"], "rename": [["name", "new"]],
 /// "widen": [["name", "type"]], "properties": {"name": "value"}}`.
 pub fn evolve_with_pyiceberg(lake: &LocalLake, change: &Value) {
-    foreign(lake, change);
+    foreign(lake, "foreign_writer.py", change);
 }
 
-fn foreign(lake: &LocalLake, change: &Value) {
-    let script = tributary_testkit::repo_root().unwrap().join("tests/tools/foreign_writer.py");
+/// Deletes rows by delete files, as an engine does that merges on read: `{"positions": [id, ...]}` or `{"equality": [id, ...]}`.
+pub fn delete_on_read(lake: &LocalLake, change: &Value) {
+    foreign(lake, "foreign_deletes.py", change);
+}
+
+fn foreign(lake: &LocalLake, script: &str, change: &Value) {
+    let script = tributary_testkit::repo_root().unwrap().join("tests/tools").join(script);
     let python = tributary_testkit::tools_dir().unwrap().join("venv/bin/python");
     let done = std::process::Command::new(python)
         .arg(script)

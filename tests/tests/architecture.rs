@@ -47,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tributary-function", &["tributary-runtime", "tributary-table"]),
     ("tributary-kafka", &[]),
     ("tributary-maintenance", &["tributary-runtime", "tributary-table"]),
+    ("tributary-quality", &["tributary-decode", "tributary-runtime", "tributary-table"]),
     ("tributary-runtime", &[]),
     ("tributary-table", &["tributary-kafka"]),
 ];

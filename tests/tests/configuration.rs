@@ -29,6 +29,7 @@ fn functions() -> Vec<FunctionReference> {
         FunctionReference::of_job::<tributary_compaction::Compaction>(),
         FunctionReference::of_job::<tributary_snapshot_expiry::SnapshotExpiry>(),
         FunctionReference::of_job::<tributary_retention::Retention>(),
+        FunctionReference::of_job::<tributary_data_quality::DataQuality>(),
     ]
 }
 

@@ -103,8 +103,9 @@ impl Demo<'_, '_> {
             ],
             "columns": [
                 {"name": "id", "missing": {"max_percent": 0}},
-                // A kind that the producer sends is left out.
-                {"name": "kind", "invalid": {"values": ["deposit", "withdrawal", "transfer", "fee"], "max_percent": 0}},
+                {"name": "kind", "invalid": {"values": ["deposit", "withdrawal", "transfer", "fee", "refund"]}},
+                // The producer writes `account-0001`.
+                {"name": "account_id", "invalid": {"regex": "^acct-[0-9]{4}$"}},
             ],
         });
         let answer = self.stage.invoke(DataQuality::default(), &json!({"rules": rules})).await?;
@@ -118,7 +119,7 @@ impl Demo<'_, '_> {
         }
         let verdicts = (answer.checks_passed, answer.checks_failed, answer.checks_errored);
         (self.report.checks_passed, self.report.checks_failed) = (answer.checks_passed, answer.checks_failed);
-        self.claims.check(self.out, "four checks pass, and the one made to fail does", &(4, 1, 0), &verdicts)
+        self.claims.check(self.out, "five checks pass, and the one made to fail does", &(5, 1, 0), &verdicts)
     }
 
     /// Data files of the table as it stands.

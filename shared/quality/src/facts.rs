@@ -43,6 +43,10 @@ impl Column {
     }
 }
 
+/// How far ahead of us another's clock may be. A time beyond that tells nothing of the stream: it would look fresh for as long
+/// as it lies ahead.
+pub(crate) const AHEAD_MS_MAX: i64 = 5 * 60_000;
+
 /// Microseconds of a day.
 pub(crate) const DAY_US: i64 = 86_400_000_000;
 

@@ -2,15 +2,11 @@
 
 use tributary_runtime::Age;
 
-use crate::facts::{Column, seconds, time_us};
+use crate::facts::{AHEAD_MS_MAX, Column, seconds, time_us};
 use crate::files::{Files, is_absent, nulls};
 use crate::heartbeat::ago;
 use crate::judge::Judgement;
 use crate::result::{Exactness, Status};
-
-/// How far ahead of us a producer's clock may be. A newest value beyond that tells nothing of the stream: it would look
-/// fresh for as long as it lies ahead.
-const AHEAD_MS_MAX: i64 = 5 * 60_000;
 
 /// What the bounds tell of the newest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

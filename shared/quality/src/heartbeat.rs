@@ -3,7 +3,7 @@
 use iceberg::spec::TableMetadata;
 use tributary_runtime::Age;
 
-use crate::facts::{brought_rows, history, seconds};
+use crate::facts::{AHEAD_MS_MAX, brought_rows, history, seconds};
 use crate::judge::Judgement;
 use crate::result::{Exactness, Status};
 
@@ -49,7 +49,8 @@ pub(crate) fn judge(last: LastData, within: Age, now_ms: i64) -> Judgement {
         LastData::Never => "none ever".to_owned(),
     };
     let value = last.seconds_ago(now_ms);
-    let in_time = matches!(last, LastData::At(_)) && value.is_some_and(|age| age <= limit);
+    let in_time =
+        matches!(last, LastData::At(ms) if (-AHEAD_MS_MAX..=within.ms()).contains(&now_ms.saturating_sub(ms)));
     Judgement {
         status: if in_time { Status::Pass } else { Status::Fail },
         value,
@@ -88,6 +89,9 @@ mod tests {
         assert_eq!(within_15m(LastData::Never, 5), (Status::Fail, None, None));
         // Younger than the limit, but not known to be the last data.
         assert_eq!(within_15m(LastData::Before(1000), 2000), (Status::Fail, Some(1.0), Some(Exactness::Bound)));
+        // By a clock that is far ahead.
+        assert_eq!(within_15m(LastData::At(300_000), 0).0, Status::Pass);
+        assert_eq!(within_15m(LastData::At(300_001), 0).0, Status::Fail);
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Count {
             doubts.push("deletes may apply to rows counted".to_owned());
         }
         if self.is_incomplete {
-            doubts.push("the history since the last check is not wholly known".to_owned());
+            doubts.push("the history since the last check is not known, so all rows were judged".to_owned());
         }
         if doubts.is_empty() { String::new() } else { format!(" (a bound: {})", doubts.join(", ")) }
     }

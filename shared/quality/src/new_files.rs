@@ -52,7 +52,8 @@ fn plan_since(metadata: &TableMetadata, last: i64) -> Since<'_> {
     since
 }
 
-/// The data files that came after snapshot `last`, of those `live` and of those rewritten since.
+/// The data files that came after snapshot `last`: of those live, and of those rewritten since. If the history does not tell, all
+/// that are live: rather rows twice than rows never.
 pub(crate) async fn new_files(
     table: &Table,
     state: &TableState,
@@ -60,10 +61,12 @@ pub(crate) async fn new_files(
     last: i64,
 ) -> Result<NewFiles, TableError> {
     let since = plan_since(state.metadata(), last);
+    if !since.is_complete || since.rewrites.len() > REWRITES_READ_MAX {
+        return Ok(NewFiles { files: live.to_vec(), rewritten: HashSet::new(), is_complete: false });
+    }
     let mut files: Vec<LiveFile> = live.iter().filter(|file| since.added.contains(&file.added_by())).cloned().collect();
-    let is_complete = since.is_complete && since.rewrites.len() <= REWRITES_READ_MAX;
     let (mut written, mut removed) = (HashSet::new(), Vec::new());
-    for snapshot in since.rewrites.into_iter().take(REWRITES_READ_MAX) {
+    for snapshot in since.rewrites {
         let changes = table.file_changes_of(state, snapshot).await?;
         written.extend(changes.added.iter().map(|file| file.path().to_owned()));
         removed.extend(changes.removed);
@@ -77,5 +80,5 @@ pub(crate) async fn new_files(
     removed.retain(came);
     let rewritten = removed.iter().map(|file| file.path().to_owned()).collect();
     files.extend(removed);
-    Ok(NewFiles { files, rewritten, is_complete })
+    Ok(NewFiles { files, rewritten, is_complete: true })
 }

@@ -166,7 +166,7 @@ impl ResultsTable {
         }
         let rows: Vec<Vec<u8>> =
             results.iter().zip(alerted_at_ms).map(|(result, alerted)| row(checked, result, *alerted, now_ms)).collect();
-        let mut state = self.open_or_create().await?;
+        let mut state = self.ensure().await?;
         for _ in 0..REPLANS_MAX {
             let files = self.table.encode(&state, &self.decoded(&state, &rows)?)?;
             let request = AppendRequest { base: &state, files, advances: Vec::new(), now_ms, deadline };
@@ -187,7 +187,11 @@ impl ResultsTable {
         batch.finish().map_err(|error| unfit(error.to_string()))
     }
 
-    async fn open_or_create(&self) -> Result<TableState, ResultsError> {
+    /// The results table as it stands; creates it when it is not there.
+    ///
+    /// # Errors
+    /// [`ResultsError`] if it can't be read or created.
+    pub async fn ensure(&self) -> Result<TableState, ResultsError> {
         match self.table.refresh().await {
             Err(TableError::Catalog(CatalogError::NotFound { .. })) => {}
             other => return Ok(other?),

@@ -15,6 +15,11 @@ pub const REGION: &str = "us-east-1";
 /// The access key and the secret key alike: the endpoint checks neither.
 pub const KEY: &str = "test";
 
+/// The account that everything belongs to; moto's own.
+const ACCOUNT: &str = "123456789012";
+/// SNS's only API version.
+const SNS_VERSION: &str = "2010-03-31";
+
 /// Importing the server's many services takes a second, several on a busy machine.
 const START_WAIT_MAX: Duration = Duration::from_secs(120);
 
@@ -109,6 +114,14 @@ pub struct Call {
     pub ended_us: Option<u64>,
 }
 
+/// An SNS topic, and the SQS queue that gets what is published to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscribedTopic {
+    /// The topic's ARN.
+    pub arn: String,
+    queue_url: String,
+}
+
 /// One object in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StoredObject {
@@ -180,6 +193,60 @@ impl AwsServer {
             ("Authorization", authorization("glue")),
             ("X-Amz-Target", format!("AWSGlue.{operation}")),
             ("Content-Type", "application/x-amz-json-1.1".to_owned()),
+        ];
+        let answer = self.send("POST", "/", &headers, &request.to_string())?;
+        if answer.is_empty() { Ok(Value::Null) } else { parsed(operation, &answer) }
+    }
+
+    /// Makes an SNS topic that an SQS queue of its own is subscribed to.
+    ///
+    /// # Errors
+    /// [`GroundError::Answer`] when the endpoint refuses.
+    pub fn create_topic(&self, name: &str) -> Result<SubscribedTopic, GroundError> {
+        let created = self.sqs("CreateQueue", &json!({"QueueName": name}))?;
+        let queue_url = created["QueueUrl"].as_str().unwrap_or_default().to_owned();
+        self.sns(&format!("Action=CreateTopic&Version={SNS_VERSION}&Name={name}"))?;
+        let (topic_arn, queue_arn) =
+            (format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}"), format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"));
+        let subscribe = "Action=Subscribe&Protocol=sqs";
+        self.sns(&format!("{subscribe}&Version={SNS_VERSION}&TopicArn={topic_arn}&Endpoint={queue_arn}"))?;
+        Ok(SubscribedTopic { arn: topic_arn, queue_url })
+    }
+
+    /// Takes the messages out of a topic's queue, each as SNS delivers it: `Subject`, `Message`, `MessageAttributes`, ...
+    ///
+    /// # Errors
+    /// [`GroundError::Answer`] when the endpoint refuses, or a message is no notification.
+    pub fn take_messages(&self, topic: &SubscribedTopic) -> Result<Vec<Value>, GroundError> {
+        let mut taken = Vec::new();
+        // Ten a call; no test sends more than these.
+        for _ in 0..10 {
+            let request = json!({"QueueUrl": topic.queue_url, "MaxNumberOfMessages": 10});
+            let answer = self.sqs("ReceiveMessage", &request)?;
+            let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+            if messages.is_empty() {
+                break;
+            }
+            for message in messages {
+                taken.push(parsed("ReceiveMessage", message["Body"].as_str().unwrap_or_default())?);
+                let handle = &message["ReceiptHandle"];
+                self.sqs("DeleteMessage", &json!({"QueueUrl": topic.queue_url, "ReceiptHandle": handle}))?;
+            }
+        }
+        Ok(taken)
+    }
+
+    fn sns(&self, form: &str) -> Result<String, GroundError> {
+        let headers =
+            [("Authorization", authorization("sns")), ("Content-Type", "application/x-www-form-urlencoded".to_owned())];
+        self.send("POST", "/", &headers, form)
+    }
+
+    fn sqs(&self, operation: &str, request: &Value) -> Result<Value, GroundError> {
+        let headers = [
+            ("Authorization", authorization("sqs")),
+            ("X-Amz-Target", format!("AmazonSQS.{operation}")),
+            ("Content-Type", "application/x-amz-json-1.0".to_owned()),
         ];
         let answer = self.send("POST", "/", &headers, &request.to_string())?;
         if answer.is_empty() { Ok(Value::Null) } else { parsed(operation, &answer) }

@@ -19,7 +19,7 @@ mod process;
 pub mod readers;
 pub mod tools;
 
-pub use aws::AwsServer;
+pub use aws::{AwsServer, SubscribedTopic};
 pub use engines::SqlEngine;
 pub use faults::{FaultyCatalog, SwapFault};
 pub use kafka::KafkaBroker;
