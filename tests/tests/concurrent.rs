@@ -3,7 +3,7 @@
 //! Several ingest instances take batches, some of them delivered again or to two instances at once, while compaction, snapshot expiry
 //! (of whatever is a few seconds old, so that files go while others work), orphan removal (looking only) and retention run over and
 //! over by their own handlers. Each invocation succeeds or asks for another one. Then the table is compared with what was delivered.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
