@@ -65,7 +65,8 @@ pub async fn invoke<J: ScheduledJob>(
 ) -> Result<J::Report, JobError> {
     let JobEvent { table, options } = parse_event::<J>(event_json)?;
     let invocation = context.invocation(table, now_ms, deadline)?;
-    let report = context.job().run(options, &invocation).await?;
+    // Boxed: a job's whole future within the runtime's own is nested deeper than the compiler goes.
+    let report = Box::pin(context.job().run(options, &invocation)).await?;
     let table = format_table_name(invocation.table.ident());
     let text = serde_json::to_string(&report).map_err(JobError::halt)?;
     tracing::info!(table, report = text, "{} done", J::NAME);
