@@ -5,9 +5,11 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_glue::config::Credentials;
 use tributary_ingest::Context;
-use tributary_table::{CatalogSettings, CatalogUri, Table, TableDefinition, connect, parse_table_name};
+use tributary_table::{CatalogSettings, CatalogUri, Connection, Table, TableDefinition, connect, parse_table_name};
 use tributary_testkit::aws::{KEY, REGION};
 use tributary_testkit::{AwsServer, TableAt};
+
+use crate::Reachability;
 
 /// The bucket of every [`GlueLake`].
 pub const BUCKET: &str = "lake";
@@ -44,16 +46,20 @@ impl GlueLake {
         &self.server
     }
 
-    /// A table handle of its own, as another function instance has.
-    pub fn table(&self, name: &str) -> Table {
+    /// Catalog and store of its own, as another process has.
+    pub fn connection(&self) -> Connection {
         let settings = CatalogSettings {
             catalog: CatalogUri::Glue { catalog_id: None },
             name: "unused".to_owned(),
             warehouse: None,
             s3_path_style: true,
         };
-        // A connection of its own, too, as another process has.
-        let connection = connect(&settings, Some(&self.aws)).unwrap();
+        connect(&settings, Some(&self.aws)).unwrap()
+    }
+
+    /// A table handle of its own, as another function instance has.
+    pub fn table(&self, name: &str) -> Table {
+        let connection = self.connection();
         Table::new(parse_table_name(name).unwrap(), connection.catalog, connection.store)
     }
 
@@ -66,6 +72,12 @@ impl GlueLake {
     /// A cold function instance that feeds the table.
     pub fn context(&self, name: &str) -> Context {
         Context::new(self.table(name), None)
+    }
+
+    /// What the table needs now, by a reader of raw files.
+    pub async fn reachable(&self, name: &str) -> Reachability {
+        let state = self.table(name).refresh().await.unwrap();
+        Reachability::of(state.metadata_location(), Some(self.server.endpoint()))
     }
 
     /// Where the readers find the table.

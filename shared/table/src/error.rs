@@ -11,7 +11,7 @@ use crate::storage::LocationError;
 /// What a failure asks of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Deliver the batch again: nothing was lost, and it may work next time.
+    /// Try again (a batch: deliver it again): nothing was lost, and it may work next time.
     Retry,
     /// Stop and have somebody look: trying again gives the same answer.
     Halt,
@@ -86,7 +86,7 @@ pub enum TableError {
     },
     /// Other writers won every attempt.
     #[error(
-        "deliver the batch again, or raise table property `commit.retry.num-retries`: commit to table `{table}`: \
+        "try again, or raise table property `commit.retry.num-retries`: commit to table `{table}`: \
          expected to win within {attempts} attempts, found a conflict each time"
     )]
     Contended {
@@ -109,7 +109,7 @@ pub enum TableError {
     },
     /// A commit whose outcome could not be learned before the deadline. Its files are kept.
     #[error(
-        "deliver the batch again; what was committed will be recognised: commit to table `{table}`: expected to learn \
+        "try again; what was committed will be recognised: commit to table `{table}`: expected to learn \
          its outcome before the deadline, found: {reason}"
     )]
     OutcomeUnknown {
