@@ -46,7 +46,7 @@ impl GlueLake {
         &self.server
     }
 
-    /// Catalog and store of its own, as another process has.
+    /// A connection of its own, as another process has.
     pub fn connection(&self) -> Connection {
         let settings = CatalogSettings {
             catalog: CatalogUri::Glue { catalog_id: None },
@@ -57,10 +57,10 @@ impl GlueLake {
         connect(&settings, Some(&self.aws)).unwrap()
     }
 
-    /// A table handle of its own, as another function instance has.
+    /// A table handle of its own, over a connection of its own, as another function instance has.
     pub fn table(&self, name: &str) -> Table {
-        let connection = self.connection();
-        Table::new(parse_table_name(name).unwrap(), connection.catalog, connection.store)
+        let Connection { catalog, store } = self.connection();
+        Table::new(parse_table_name(name).unwrap(), catalog, store)
     }
 
     /// Makes a table at `s3://lake/<namespace>/<name>`.

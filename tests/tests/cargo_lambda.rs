@@ -1,13 +1,14 @@
 //! `cargo lambda watch` and `cargo lambda invoke`, as the README has them.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tributary_testkit::{read_both, repo_root, tools_dir};
 use tributary_tests::{LocalLake, TABLE, definition, events_schema, ids};
 
@@ -54,19 +55,19 @@ fn watch(lake: &LocalLake, port: u16) -> Watch {
     Watch(command.spawn().unwrap())
 }
 
-/// Invokes with a sample and returns what was printed on standard output and error.
-fn invoke(sample: &str, port: u16) -> (bool, String) {
-    let file = format!("events/ingest/{sample}.json");
-    let done = cargo_lambda(&["invoke", "ingest", "--data-file", &file], port).output().unwrap();
+/// Invokes a function with a sample and returns what was printed on standard output and error.
+fn invoke(function: &str, sample: &str, port: u16) -> (bool, String) {
+    let file = format!("events/{function}/{sample}.json");
+    let done = cargo_lambda(&["invoke", function, "--data-file", &file], port).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     (done.status.success(), text)
 }
 
-fn first_answer(sample: &str, port: u16) -> String {
+fn first_answer(function: &str, sample: &str, port: u16) -> Value {
     let begun = Instant::now();
     loop {
-        match invoke(sample, port) {
-            (true, answer) => return answer,
+        match invoke(function, sample, port) {
+            (true, answer) => return serde_json::from_str(answer.trim()).unwrap(),
             (false, text) => assert!(begun.elapsed() < FIRST_ANSWER_MAX, "no answer in time: {text}"),
         }
         std::thread::sleep(Duration::from_millis(500));
@@ -82,13 +83,13 @@ async fn the_samples_run_under_cargo_lambda() {
     let _watch = watch(&lake, port);
     assert!(Path::new(&repo_root().unwrap()).join("events/ingest/one-row.json").is_file());
 
-    let report: Value = serde_json::from_str(first_answer("one-row", port).trim()).unwrap();
+    let report = first_answer("ingest", "one-row", port);
     assert_eq!((&report["rows_in"], &report["rows_committed"]), (&Value::from(1), &Value::from(1)));
-    let (_, again) = invoke("redelivered", port);
+    let (_, again) = invoke("ingest", "redelivered", port);
     let again: Value = serde_json::from_str(again.trim()).unwrap();
     assert_eq!((&again["rows_committed"], &again["rows_redelivered"]), (&Value::from(0), &Value::from(1)));
     // The tool breaks lines to the terminal's width and draws a frame.
-    let (_, poison) = invoke("poison", port);
+    let (_, poison) = invoke("ingest", "poison", port);
     let poison = poison.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
     for named in ["Reject", "offset 1 of partition 0", "`poison`", "column `amount`", "12.345"] {
         assert!(poison.contains(named), "`{named}` is not in: {poison}");
@@ -99,4 +100,25 @@ async fn the_samples_run_under_cargo_lambda() {
     let of_all = |metric: &str| metrics.iter().map(|line| line[metric].as_u64().unwrap()).collect::<Vec<_>>();
     assert_eq!((of_all("RowsCommitted"), of_all("RowsRejected")), (vec![1, 0, 3], vec![0, 0, 1]), "{metrics:?}");
     assert!(metrics.iter().all(|line| line["Table"] == TABLE && line["Function"] == "ingest"), "{metrics:?}");
+
+    scheduled_functions_answer(port);
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), [1, 500, 510, 511]);
+    let metrics = metric_lines(&lake);
+    let of_functions: BTreeSet<&str> = metrics.iter().filter_map(|line| line["Function"].as_str()).collect();
+    assert_eq!(
+        of_functions.into_iter().collect::<Vec<_>>(),
+        ["compaction", "data-quality", "ingest", "retention", "snapshot-expiry"]
+    );
+}
+
+/// Each scheduled function, with a sample whose answer is known on the table that ingest has made.
+fn scheduled_functions_answer(port: u16) {
+    let compacted = first_answer("compaction", "bounded", port);
+    assert_eq!((&compacted["files_rewritten"], &compacted["files_added"]), (&json!(2), &json!(1)), "{compacted}");
+    let expired = first_answer("snapshot-expiry", "default", port);
+    assert_eq!((&expired["outcome"], &expired["files_deleted"]), (&json!("nothing-to-do"), &json!(0)), "{expired}");
+    let retained = first_answer("retention", "dry-run", port);
+    assert_eq!((&retained["dry_run"], &retained["files"]), (&json!(true), &json!(1)), "{retained}");
+    let checked = first_answer("data-quality", "inline-rules", port);
+    assert_eq!(checked["results"].as_array().map(Vec::len), Some(2), "{checked}");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use iceberg::spec::{NestedField, PrimitiveType, Schema, TableMetadata, Type};
 use serde_json::json;
 use tributary_ingest::Context;
-use tributary_table::{Catalog, Swap, TableState, parse_table_name};
+use tributary_table::{Catalog, Swap, TableDefinition, TableState, parse_table_name};
 use tributary_testkit::{FaultyCatalog, inspect, read_both};
 use tributary_tests::{Batch, LocalLake, TABLE, definition, deliver, events_schema, far, id, ids};
 
@@ -170,4 +170,24 @@ async fn an_expired_or_rolled_back_commit_is_not_mistaken_for_an_overwritten_one
     let report = deliver(&Batch::new().rows(0, 7..8).event(), &context).await.unwrap();
     assert_eq!((report.rows_healed, report.rows_committed), (0, 1));
     assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), (0..8).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_commit_that_fell_off_the_log_among_others_of_its_time_is_not_mistaken_for_one_either() {
+    let lake = LocalLake::new();
+    let properties = HashMap::from([("write.metadata.previous-versions-max".to_owned(), "3".to_owned())]);
+    lake.table().create(TableDefinition { properties, ..definition(events_schema()) }).await.unwrap();
+    let (context, other) = (lake.context(), lake.context());
+    // All of one time: writers that wait for each other take that of the commit before.
+    let mut expired = vec![deliver(&Batch::new().rows(0, 0..3).event(), &context).await.unwrap().snapshot_id.unwrap()];
+    for offset in 0..8 {
+        let report = deliver(&Batch::new().rows(1, offset..offset + 1).event(), &other).await.unwrap();
+        expired.push(report.snapshot_id.unwrap());
+    }
+    deliver(&Batch::new().rows(0, 3..4).event(), &other).await.unwrap();
+    lake.table().update(far(), |_, builder| Ok(builder.remove_snapshots(&expired))).await.unwrap();
+    let report = deliver(&Batch::new().rows(0, 4..6).event(), &context).await.unwrap();
+    assert_eq!((report.rows_healed, report.rows_committed), (0, 2));
+    let expected: Vec<i64> = (0..6).map(|offset| id(0, offset)).chain((0..8).map(|offset| id(1, offset))).collect();
+    assert_eq!(ids(&read_both(&lake.at()).unwrap().rows), expected);
 }

@@ -37,7 +37,7 @@ import pyarrow.compute as pc  # noqa: E402
 from pyiceberg.catalog import load_catalog  # noqa: E402
 from pyiceberg.conversions import from_bytes  # noqa: E402
 from pyiceberg.table import StaticTable  # noqa: E402
-from pyiceberg.types import UUIDType  # noqa: E402
+from pyiceberg.types import DoubleType, FloatType, IntegerType, LongType, UUIDType  # noqa: E402
 
 from arrow_json import plain, rows_of  # noqa: E402
 
@@ -185,7 +185,9 @@ def files(table) -> list[dict]:
     if snapshot is None:
         return []
     schemas = table.schemas()
-    types = {field.field_id: field.field_type for schema in schemas.values() for field in all_fields(schema)}
+    # The newest type of each column: schemas come in any order.
+    newest_last = [schemas[schema_id] for schema_id in sorted(schemas)] + [table.schema()]
+    types = {field.field_id: field.field_type for schema in newest_last for field in all_fields(schema)}
     found = []
     for manifest in snapshot.manifests(table.io):
         spec = table.specs()[manifest.partition_spec_id]
@@ -198,11 +200,18 @@ def all_fields(schema) -> list:
     return [schema.find_field(field_id) for field_id in schema.field_ids]
 
 
+def written(kind, value: bytes):
+    """The type a bound was written by: the column may have been widened since."""
+    if len(value) == 4 and isinstance(kind, (LongType, DoubleType)):
+        return IntegerType() if isinstance(kind, LongType) else FloatType()
+    return kind
+
+
 def file_entry(manifest, entry, spec, types: dict) -> dict:
     file = entry.data_file
 
     def bounds(of_field: dict | None) -> dict:
-        return {str(key): plain(from_bytes(types[key], value)) for key, value in (of_field or {}).items() if key in types}
+        return {str(key): plain(from_bytes(written(types[key], value), value)) for key, value in (of_field or {}).items() if key in types}
 
     def counts(of_field: dict | None) -> dict:
         return {str(key): count for key, count in (of_field or {}).items()}

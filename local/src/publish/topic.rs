@@ -1,17 +1,21 @@
 //! Whether the topic is there, and creating it if asked to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
+use tokio::time::{Instant, sleep};
 
 use super::{PublishError, PublishOptions};
 use crate::broker::{client_config, milliseconds, partitions_of};
 
 /// The broker's own default, which fits a single local broker as well as a cluster of three.
 const REPLICATION_DEFAULT: i32 = -1;
+/// Between look-ups of a topic just created.
+const LOOK_UP_WAIT: Duration = Duration::from_millis(50);
 
 /// Makes sure that the broker answers and has the topic, before anything is sent: otherwise
 /// librdkafka would keep rows and wait in silence.
@@ -26,13 +30,18 @@ pub(super) async fn ensure(options: &PublishOptions) -> Result<(), PublishError>
         reachable(Arc::clone(&admin), options).await?;
         create(&admin, options, partitions).await?;
     }
-    if exists(admin, options).await? {
-        return Ok(());
+    // A broker tells of a topic only some moments after it has created it.
+    let patience = options.create_topic.map_or(Duration::ZERO, |_| milliseconds(options.timeout_ms));
+    let give_up = Instant::now() + patience;
+    // Ends: at the latest with the time-out.
+    while !exists(Arc::clone(&admin), options).await? {
+        if Instant::now() >= give_up {
+            let (topic, bootstrap_servers) = (options.topic.clone(), options.bootstrap_servers.clone());
+            return Err(PublishError::MissingTopic { topic, bootstrap_servers });
+        }
+        sleep(LOOK_UP_WAIT).await;
     }
-    Err(PublishError::MissingTopic {
-        topic: options.topic.clone(),
-        bootstrap_servers: options.bootstrap_servers.clone(),
-    })
+    Ok(())
 }
 
 /// Whether any broker answers; the error of creating a topic would not say.

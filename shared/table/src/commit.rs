@@ -5,7 +5,7 @@
 //! | answer | then |
 //! |---|---|
 //! | swapped | committed |
-//! | conflict | read the table; if it holds our change after all (a lost reply), committed; else delete this attempt's metadata and try on the new base |
+//! | conflict | read the table; if it holds our change after all (a lost reply), committed; else delete this attempt's metadata, wait, and try on the table as it stands then |
 //! | unknown | read the table before anything else (INV-6); if it holds our change, committed; else try on what is there and delete nothing, since the request may still land |
 //! | refused | nothing was changed: delete what was written, report |
 //!
@@ -139,7 +139,7 @@ impl<'a> Course<'a> {
                 if !self.outcome_open {
                     self.delete(base, &own_paths).await;
                 }
-                self.lost(now).await
+                self.lost(now, landed).await
             }
             Ok(Swap::Unknown { reason }) => {
                 tracing::warn!(table = %display(ident), reason, "commit outcome unknown: reading the table again");
@@ -148,7 +148,7 @@ impl<'a> Course<'a> {
                 if landed(&now) {
                     return Ok(Settled::Landed(now));
                 }
-                self.lost(now).await
+                self.lost(now, landed).await
             }
             Err(refused) => {
                 if !self.outcome_open {
@@ -189,7 +189,7 @@ impl<'a> Course<'a> {
     }
 
     /// Another writer was faster: waits, and fails when the bounds are reached.
-    async fn lost(&mut self, now: TableState) -> Result<Settled, TableError> {
+    async fn lost(&mut self, now: TableState, landed: impl Fn(&TableState) -> bool) -> Result<Settled, TableError> {
         let wait = self.limits.wait(self.attempts);
         if self.attempts > self.limits.retries_max || Instant::now() + wait >= self.limits.deadline {
             self.abandon(&now).await;
@@ -201,7 +201,10 @@ impl<'a> Course<'a> {
         }
         tracing::info!(table = %display(self.table.ident()), attempt = self.attempts, wait_ms = wait.as_millis(), "commit conflict: trying again");
         tokio::time::sleep(wait).await;
-        Ok(Settled::Lost(now))
+        // Whatever others committed during the wait, a base from before it would lose to. If the table can't be read, that base is
+        // still a safe one; and a request whose outcome was open may have landed meanwhile.
+        let now = self.table.refresh().await.unwrap_or(now);
+        Ok(if landed(&now) { Settled::Landed(now) } else { Settled::Lost(now) })
     }
 
     /// Reads the table again, as often as the deadline allows: without it nothing may be concluded.

@@ -6,8 +6,9 @@
 //! looks for it in each metadata it reads that is not its own.
 //!
 //! A commit is gone from the table when its snapshot is unknown there, and its metadata file is not in the metadata log, although
-//! the log or the head's history reaches back to its time (otherwise the snapshot expired). The log alone is not enough: it holds 100
-//! entries, which an engine that changes columns in a loop fills in seconds. Then its offsets decide:
+//! the head's history reaches back to its sequence number or the log to well before its time (otherwise the snapshot expired). The
+//! log alone is not enough: it holds 100 entries, which an engine that changes columns in a loop fills in seconds. Then its offsets
+//! decide:
 //!
 //! | the head's history | the commit is |
 //! |---|---|
@@ -33,6 +34,8 @@ use crate::table::Table;
 
 /// Commits a warm function remembers: other engines hold a table for seconds, in which a function commits a few times.
 pub(crate) const REMEMBERED_MAX: usize = 64;
+/// How much older than the metadata before it a metadata file may claim to be: as far as Iceberg lets writers' clocks differ.
+const CLOCKS_APART_MAX_MS: i64 = 60_000;
 /// How often healing goes on: once for each lost commit, and for each time the table moved under it.
 const REHEALS_MAX: u32 = 2 * REMEMBERED_MAX as u32;
 
@@ -42,15 +45,23 @@ pub(crate) struct Remembered {
     snapshot_id: i64,
     metadata_location: String,
     last_updated_ms: i64,
+    sequence_number: i64,
     files: DescribedFiles,
     advances: Vec<Advance>,
 }
 
 impl Remembered {
     pub(crate) fn of(state: &TableState, snapshot_id: i64, files: DescribedFiles, advances: Vec<Advance>) -> Self {
-        let (metadata_location, last_updated_ms) =
-            (state.pointer.metadata_location.clone(), state.metadata.last_updated_ms());
-        Self { snapshot_id, metadata_location, last_updated_ms, files, advances }
+        let metadata = &state.metadata;
+        let own = metadata.snapshot_by_id(snapshot_id);
+        Self {
+            snapshot_id,
+            metadata_location: state.pointer.metadata_location.clone(),
+            last_updated_ms: metadata.last_updated_ms(),
+            sequence_number: own.map_or(metadata.last_sequence_number(), |own| own.sequence_number()),
+            files,
+            advances,
+        }
     }
 
     pub(crate) fn snapshot_id(&self) -> i64 {
@@ -64,8 +75,10 @@ impl Remembered {
         let known = metadata.snapshot_by_id(self.snapshot_id).is_some()
             || state.pointer.metadata_location == self.metadata_location
             || log.iter().any(|entry| entry.metadata_file == self.metadata_location);
-        let log_reaches_back = log.first().is_some_and(|oldest| oldest.timestamp_ms <= self.last_updated_ms);
-        let history_reaches_back = lineage::reaches_back_to(metadata, self.last_updated_ms);
+        let oldest_ms = log.first().map(|oldest| oldest.timestamp_ms);
+        let log_reaches_back =
+            oldest_ms.is_some_and(|oldest_ms| oldest_ms.saturating_add(CLOCKS_APART_MAX_MS) < self.last_updated_ms);
+        let history_reaches_back = lineage::reaches_back_to(metadata, self.sequence_number);
         if known || !(log_reaches_back || history_reaches_back) {
             return Fate::InTable;
         }

@@ -156,10 +156,12 @@ pub(crate) fn descends_from(metadata: &TableMetadata, snapshot_id: i64) -> bool 
     ancestors(metadata, metadata.current_snapshot_id()).any(|snapshot| snapshot.snapshot_id() == snapshot_id)
 }
 
-/// Whether the head's known history goes back to a time, in milliseconds since the epoch, or to the table's beginning.
-pub(crate) fn reaches_back_to(metadata: &TableMetadata, time_ms: i64) -> bool {
+/// Whether the head's known history goes back to where a snapshot of this sequence number would be in it, or to the table's beginning.
+///
+/// Not by time: a writer whose clock is behind, or that waited for others, gives its snapshot the time of an earlier one or less.
+pub(crate) fn reaches_back_to(metadata: &TableMetadata, sequence_number: i64) -> bool {
     let oldest = ancestors(metadata, metadata.current_snapshot_id()).last();
-    oldest.is_none_or(|oldest| oldest.parent_snapshot_id().is_none() || oldest.timestamp_ms() <= time_ms)
+    oldest.is_none_or(|oldest| oldest.parent_snapshot_id().is_none() || oldest.sequence_number() <= sequence_number)
 }
 
 /// A snapshot and those before it, as far as they are known; ends since ids are never revisited.

@@ -236,3 +236,29 @@ async fn a_job_cut_off_before_its_commit_leaves_the_table_as_it_was() {
     assert_eq!(ground.compact(pairs()).await.groups_committed, 1);
     assert_eq!(ids(&ground.rows().rows), (0..12).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ingest_and_two_compactions_at_once_lose_and_repeat_nothing() {
+    const BATCHES: i64 = 15;
+    let ground = Ground::fed(1, 1).await;
+    let feed = async {
+        for batch in 0..BATCHES {
+            let rows = tributary_tests::Batch::new().rows(1, 4 * batch..4 * batch + 4).event();
+            tributary_tests::deliver(&rows, &ground.context).await.unwrap();
+        }
+    };
+    let compact_often = async || {
+        let table = ground.table();
+        let mut committed = 0;
+        for _ in 0..BATCHES {
+            committed += compact_with(&table, pairs()).await.unwrap().groups_committed;
+        }
+        committed
+    };
+    let ((), one, other) = tokio::join!(feed, compact_often(), compact_often());
+    assert!(one + other > 0);
+    let expected: Vec<i64> =
+        [0].into_iter().chain((0..4 * BATCHES).map(|offset| tributary_tests::id(1, offset))).collect();
+    assert_eq!(ids(&ground.rows().rows), expected);
+    assert_eq!(ground.orphans().await, Vec::<String>::new());
+}

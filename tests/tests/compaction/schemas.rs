@@ -1,7 +1,7 @@
 //! Files written under older schemas: each column is what the current schema makes of it.
 
 use serde_json::{Value, json};
-use tributary_tests::{definition, evolve_with_pyiceberg, schema};
+use tributary_tests::{definition, evolve_with_pyiceberg, partitioned, schema};
 
 use crate::ground::{Ground, pairs};
 
@@ -150,4 +150,32 @@ async fn a_file_none_of_whose_columns_is_left_keeps_its_number_of_rows() {
     assert_eq!((report.files_rewritten, report.rows_rewritten), (2, 4));
     let news: Vec<Value> = ground.rows().rows.iter().map(|row| row["new"].clone()).collect();
     assert_eq!(news.iter().filter(|new| new.is_null()).count(), 3, "{news:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_stays_keeps_its_bounds_when_its_manifest_is_written_under_a_wider_schema() {
+    let columns = schema(&[
+        (1, "id", true, json!("long")),
+        (2, "kind", false, json!("string")),
+        (3, "small", false, json!("int")),
+        (4, "ratio", false, json!("float")),
+        (5, "price", false, json!("decimal(9, 2)")),
+    ]);
+    let mut ground = Ground::with(partitioned(columns, &[(2, "kind", "identity")])).await;
+    let row = |id: i64, kind: &str| json!({"id": id, "kind": kind, "small": id - 3, "ratio": 0.5, "price": "-1.25"});
+    for round in 0..2 {
+        // One manifest for both partitions.
+        ground.ingest(&[row(round, "a"), row(10 + round, "b")]).await;
+    }
+    let widen = json!({"widen": [["small", "long"], ["ratio", "double"], ["price", "decimal(18, 2)"]]});
+    evolve_with_pyiceberg(&ground.lake, &widen);
+    let filters = ["small > 1", "small < 0", "ratio > 0.25", "price < 0", "kind = 'b'"];
+    for done in 0..2 {
+        let report = ground.compact_keeps(json!({"min-input-files": 2, "max-files-to-rewrite": 2}), &filters).await;
+        assert_eq!((report.files_rewritten, report.groups_skipped), (2, 1 - done));
+    }
+    let files = ground.inspect()["files"].clone();
+    let bounds: Vec<&Value> = files.as_array().unwrap().iter().map(|file| &file["lower_bounds"]["3"]).collect();
+    assert_eq!(bounds.len(), 2);
+    assert!(bounds.contains(&&json!(-3)) && bounds.contains(&&json!(7)), "{bounds:?}");
 }

@@ -1,20 +1,26 @@
 //! Other writers between the plan and the commit, and commits whose answer is lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use iceberg::spec::DataContentType;
 use serde_json::{Value, json};
 use tributary_function::JobErrorKind;
-use tributary_table::{LiveFile, RemoveRequest, Replaced, RewriteRequest, Table};
+use tributary_table::{LiveFile, RemoveRequest, Replaced, RewriteRequest, Table, TableDefinition};
 use tributary_testkit::{FaultyCatalog, SwapFault};
-use tributary_tests::{Batch, LocalLake, NOW_MS, deliver, evolve_with_pyiceberg, far};
+use tributary_tests::{Batch, LocalLake, NOW_MS, definition, deliver, evolve_with_pyiceberg, far};
 
-use crate::ground::{Ground, retain_in};
+use crate::ground::{Ground, retain_in, timed};
 
 /// Six files of one row, of the first six days of November 2025; not partitioned.
 async fn six_files() -> Ground {
-    let mut ground = Ground::new("timestamptz", &[]).await;
+    six_files_with(HashMap::new()).await
+}
+
+/// The same in a table with these properties.
+async fn six_files_with(properties: HashMap<String, String>) -> Ground {
+    let mut ground = Ground::with(TableDefinition { properties, ..definition(timed("timestamptz")) }).await;
     for day in 1..=6 {
         ground.ingest(&[row(day)]).await;
     }
@@ -225,4 +231,25 @@ async fn no_data_file_is_deleted_from_storage() {
     let table = ground.lake.table();
     let live = table.live_files(&table.refresh().await.unwrap()).await.unwrap();
     assert!(live.len() == 3 && live.iter().all(|file| file.content() == DataContentType::Data));
+}
+
+/// The clock stands still but for waits, so that what is done a millisecond into a wait of up to a minute is done in the middle of it.
+#[tokio::test(start_paused = true)]
+async fn after_a_wait_a_commit_is_tried_on_what_others_committed_during_it() {
+    let waits = ["commit.retry.min-wait-ms", "commit.retry.max-wait-ms"];
+    let ground = six_files_with(waits.map(|name| (name.to_owned(), "60000".to_owned())).into()).await;
+    let catalog = faulty(&ground.lake);
+    catalog.inject([SwapFault::Conflict]);
+    let ingest = ground.lake.context();
+    let during = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(catalog.faults_left(), 0, "the wait has begun");
+        let event = Batch::new().json(0, 6, &row(7)).event();
+        assert_eq!(deliver(&event, &ingest).await.unwrap().rows_committed, 1);
+    };
+    let options = options();
+    let (report, ()) = tokio::join!(retain_in(catalog.clone(), NOW_MS, &options), during);
+    let report = report.unwrap();
+    assert_eq!((report.files_removed, report.files, report.commit_attempts), (3, 7, 2));
+    assert_eq!(ground.ids(), [4, 5, 6, 7]);
 }

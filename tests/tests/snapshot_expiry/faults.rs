@@ -146,7 +146,7 @@ async fn what_time_running_out_after_the_commit_leaves_is_exactly_what_orphan_re
     ground.rows(0..6).await;
     tributary_tests::evolve_with_pyiceberg(&ground.lake, &serde_json::json!({"delete": "id < 2"}));
     let (catalog, table) = ground.faulty();
-    let (now_ms, stop_at) = (ground.when_old(60), Instant::now() + Duration::from_secs(4));
+    let (now_ms, stop_at) = (ground.when_old(60), Instant::now() + Duration::from_secs(6));
     catalog.before_next_swap(tokio::time::sleep_until(stop_at));
     let report = expire(&any(), Work { stop_at, ..work(&table, now_ms) }).await.unwrap();
     assert_eq!((report.outcome, report.snapshots_expired, report.files_deleted), (ExpiryOutcome::Expired, 6, 0));

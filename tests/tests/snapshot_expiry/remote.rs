@@ -58,7 +58,13 @@ async fn an_expiry_on_s3_leaves_what_is_needed_and_nothing_else() {
     let after = reachable(&lake).await;
     assert_eq!(after.missing, Vec::<String>::new());
     assert_eq!(stored(&lake), after.all());
-    assert_eq!(before.all().difference(&after.all()).count(), 5);
+    let gone: Vec<String> = before.all().difference(&after.all()).cloned().collect();
+    assert_eq!(gone.len(), 5);
+    let store = lake.table(TABLE).store().clone();
+    assert!(!store.exists(&gone[0]).await.unwrap());
+    // What is only the beginning of a key is no file.
+    let needed = after.of_kind("metadata").into_iter().next().unwrap();
+    assert!(store.exists(&needed).await.unwrap() && !store.exists(needed.trim_end_matches(".json")).await.unwrap());
     deliver(&Batch::new().rows(0, 4..8).event(), &lake.context(TABLE)).await.unwrap();
     assert_eq!(ids(&read_both(&lake.at(TABLE)).unwrap().rows), (0..8).collect::<Vec<_>>());
 }
@@ -109,7 +115,7 @@ async fn what_is_committed_while_the_files_are_listed_is_no_orphan() {
     // every file is old.
     lake.server().inject(&Fault::once("ListObjectsV2", FaultMode::Delay).delayed(3000)).unwrap();
     let commit = async {
-        while lake.server().calls().unwrap().get("ListObjectsV2").is_none() {
+        while !lake.server().calls().unwrap().contains_key("ListObjectsV2") {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         deliver(&Batch::new().rows(0, 2..5).event(), &context).await.unwrap();
@@ -154,4 +160,26 @@ async fn what_is_committed_between_planning_and_deleting_is_spared() {
     let report = report.unwrap();
     assert_eq!((report.orphans_found, report.orphans_spared, report.files_deleted), (2, 1, 1));
     assert_eq!(reachable(&lake).await.missing, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metadata_file_that_another_run_deletes_meanwhile_stops_nothing() {
+    let lake = lake(2).await;
+    plant(&lake, ["data/orphan.parquet".to_owned(), "metadata/00000-lost.metadata.json".to_owned()]).await;
+    let (table, other) = (lake.table(TABLE), lake.table(TABLE));
+    other.refresh().await.unwrap();
+    // The second read of the pointer is the one after the listing.
+    lake.server().inject(&Fault::once("GetTable", FaultMode::Delay).after(1).delayed(3000)).unwrap();
+    lake.server().reset_calls().unwrap();
+    let options = for_real();
+    let delete_it = async {
+        while lake.server().calls().unwrap().get("GetTable").copied().unwrap_or(0) < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let gone = other.store().delete(&["s3://lake/test/events/metadata/00000-lost.metadata.json".to_owned()]).await;
+        assert!(gone.iter().all(|deletion| deletion.refused.is_none()));
+    };
+    let (report, ()) = tokio::join!(orphans(&table, &options, later()), delete_it);
+    assert_eq!(report.unwrap().orphans_found, 2);
+    assert_eq!(stored(&lake), reachable(&lake).await.all());
 }

@@ -12,8 +12,10 @@ use tributary_tests::{Batch, TABLE, deliver};
 
 use crate::ground::Ground;
 
+type Expected = Result<&'static [(&'static str, &'static str)], &'static str>;
+
 /// Each sample in its order, the error type it leads to or words of the answer.
-const SAMPLES: &[(&str, Result<&[(&str, &str)], &str>)] = &[
+const SAMPLES: &[(&str, Expected)] = &[
     ("default", Ok(&[("mode", "\"expire\""), ("outcome", "\"nothing-to-do\""), ("snapshots_kept", "12")])),
     (
         "dry-run",

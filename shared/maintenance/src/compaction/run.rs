@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
-use iceberg::spec::{DEFAULT_SCHEMA_NAME_MAPPING, DataContentType, FormatVersion, NameMapping};
+use iceberg::spec::{DEFAULT_SCHEMA_NAME_MAPPING, DataContentType, NameMapping};
 use tokio::time::Instant;
 use tributary_runtime::Progress;
 use tributary_table::{LiveFile, Remedy, Table, TableError, TableState, format_table_name};
@@ -40,7 +40,7 @@ pub enum CompactionError {
     /// The table could not be read or committed to.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The table is one that compaction would harm, or has a property that can't be read.
+    /// The table does not suit the options, or has a property that can't be read.
     #[error("{remedy}: table `{table}`: expected {expected}, found {found}")]
     Unsupported {
         /// What to do.
@@ -73,7 +73,7 @@ pub enum CompactionError {
 pub async fn compact(request: CompactionRequest<'_>) -> Result<CompactionReport, CompactionError> {
     let table = request.table;
     let state = table.refresh().await?;
-    refuse_unsupported(table, &state)?;
+    table.refuse_row_lineage(&state)?;
     let limits = request.options.limits(state.metadata().properties())?;
     refuse_timeless(table, &state, &limits)?;
     let survey = Survey::of(table.live_files(&state).await?, state.metadata());
@@ -234,18 +234,6 @@ fn foreseen(state: &TableState, survey: &Survey, planned: &Plan) -> CompactionRe
 fn live_paths(live: &[LiveFile]) -> HashSet<String> {
     let data = live.iter().filter(|file| file.content() == DataContentType::Data);
     data.map(|file| file.path().to_owned()).collect()
-}
-
-fn refuse_unsupported(table: &Table, state: &TableState) -> Result<(), CompactionError> {
-    if state.metadata().format_version() < FormatVersion::V3 {
-        return Ok(());
-    }
-    Err(CompactionError::Unsupported {
-        remedy: "compact it by an engine that carries row ids (Spark)",
-        table: format_table_name(table.ident()),
-        expected: "format version 2",
-        found: "format version 3, whose row lineage and deletion vectors a rewrite here would lose".to_owned(),
-    })
 }
 
 fn refuse_timeless(table: &Table, state: &TableState, limits: &Limits) -> Result<(), CompactionError> {

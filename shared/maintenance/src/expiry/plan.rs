@@ -264,7 +264,8 @@ mod tests {
     fn nothing_young_goes_unless_it_is_asked_for() {
         let mut history = history(&[(1, 0, 0), (2, 1, 0), (3, 2, 0)], 3);
         history.refs.insert(MAIN_BRANCH.to_owned(), branch(3, Some(1), Some(0), None));
-        let rules = rules(5, 1);
+        // A millisecond later all of them are older than the branch keeps.
+        let rules = Rules { now_ms: NOW_MS + 1, ..rules(5, 1) };
         assert_eq!(expired(&history, &rules), [0; 0]);
         assert_eq!(expired(&history, &Rules { youngest_ms: NOW_MS + 1, ..rules }), [1, 2]);
     }

@@ -97,7 +97,7 @@ impl ExpiryReport {
     }
 
     pub(super) fn add(&mut self, removed: &Removed) {
-        self.files_deleted += removed.deleted.len() as u64;
+        self.files_deleted += removed.deleted;
         self.files_refused += removed.refused;
         self.files_remaining += removed.remaining;
     }

@@ -22,10 +22,10 @@ pub(crate) struct Removal<'a> {
 }
 
 /// What became of files that were to be deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Removed {
-    /// Gone.
-    pub(crate) deleted: Vec<String>,
+    /// How many are gone.
+    pub(crate) deleted: u64,
     /// How many storage refused to delete.
     pub(crate) refused: u64,
     /// How many were not tried, for want of time.
@@ -66,7 +66,7 @@ impl Removed {
     fn add(&mut self, outcomes: Vec<Deletion>) {
         for Deletion { location, refused } in outcomes {
             match refused {
-                None => self.deleted.push(location),
+                None => self.deleted += 1,
                 Some(reason) => {
                     self.refused += 1;
                     if self.refused <= REFUSALS_LOGGED_MAX as u64 {
@@ -79,5 +79,77 @@ impl Removed {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tributary_runtime::NoProgress;
+    use tributary_table::{ObjectStore, SqliteCatalog, Table, parse_table_name};
+
+    use super::*;
+
+    struct Ground {
+        folder: tempfile::TempDir,
+        table: Table,
+    }
+
+    impl Ground {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let catalog = SqliteCatalog::open(&folder.path().join("catalog.db"), "local", None).unwrap();
+            let table = Table::new(parse_table_name("a.b").unwrap(), Arc::new(catalog), ObjectStore::local());
+            Self { folder, table }
+        }
+
+        fn files(&self, count: usize) -> Vec<String> {
+            let write = |index: usize| {
+                let path = self.folder.path().join(format!("{index}.parquet"));
+                std::fs::write(&path, "").unwrap();
+                format!("file://{}", path.display())
+            };
+            (0..count).map(write).collect()
+        }
+
+        async fn delete(&self, files: &[String], reached: &PathSet, stop_at: Instant) -> Result<Removed, RemovalError> {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let work = Work { table: &self.table, now_ms: 0, stop_at, deadline, progress: &NoProgress };
+            Removal { work, reached, concurrency: 2 }.delete(files).await
+        }
+
+        fn left(&self) -> usize {
+            let entries = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            entries.filter(|name| name.to_string_lossy().ends_with(".parquet")).count()
+        }
+    }
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test]
+    async fn whatever_was_planned_a_file_in_use_stops_the_deletion_before_it_begins() {
+        let ground = Ground::new();
+        let files = ground.files(3);
+        let mut reached = PathSet::default();
+        // Under another spelling.
+        reached.insert(files[2].trim_start_matches("file://"));
+        let error = ground.delete(&files, &reached, far()).await.unwrap_err();
+        assert!(matches!(&error, RemovalError::Reachable { location, .. } if *location == files[2]), "{error}");
+        assert_eq!(ground.left(), 3);
+    }
+
+    #[tokio::test]
+    async fn every_batch_goes_and_without_time_none_begins() {
+        let ground = Ground::new();
+        let files = ground.files(2 * BATCH_FILES_MAX + 1);
+        let late = ground.delete(&files, &PathSet::default(), Instant::now()).await.unwrap();
+        assert_eq!(late, Removed { remaining: files.len() as u64, ..Removed::default() });
+        assert_eq!(ground.left(), files.len());
+        let removed = ground.delete(&files, &PathSet::default(), far()).await.unwrap();
+        assert_eq!((removed.deleted, removed.remaining, ground.left()), (files.len() as u64, 0, 0));
     }
 }

@@ -200,7 +200,12 @@ impl<'a> Search<'a> {
         let sample = head.iter().chain(tail.iter().rev().take(METADATA_READ_MAX / 2)).map(|file| &file.location);
         let locations: Vec<String> = sample.cloned().collect();
         for location in locations {
-            if !self.work.table.is_own_metadata(state, &location).await? {
+            let is_own = match self.work.table.is_own_metadata(state, &location).await {
+                // Gone since it was listed, by whoever else removes orphans.
+                Err(_) if matches!(self.work.table.store().exists(&location).await, Ok(false)) => true,
+                read => read?,
+            };
+            if !is_own {
                 return Err(self.stopped(OrphanStop::AnotherTable { location, folder: folder.to_owned() }));
             }
         }

@@ -84,7 +84,7 @@ impl OrphansReport {
     pub(super) fn removed(&mut self, removed: &Removed, spared: u64) {
         self.outcome = OrphansOutcome::Removed;
         self.orphans_spared = spared;
-        self.files_deleted = removed.deleted.len() as u64;
+        self.files_deleted = removed.deleted;
         self.files_refused = removed.refused;
         self.files_remaining = removed.remaining;
     }
