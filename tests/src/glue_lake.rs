@@ -9,6 +9,8 @@ use tributary_table::{CatalogSettings, CatalogUri, Connection, Table, TableDefin
 use tributary_testkit::aws::{KEY, REGION};
 use tributary_testkit::{AwsServer, TableAt};
 
+use crate::Reachability;
+
 /// The bucket of every [`GlueLake`].
 pub const BUCKET: &str = "lake";
 
@@ -70,6 +72,12 @@ impl GlueLake {
     /// A cold function instance that feeds the table.
     pub fn context(&self, name: &str) -> Context {
         Context::new(self.table(name), None)
+    }
+
+    /// What the table needs now, by a reader of raw files.
+    pub async fn reachable(&self, name: &str) -> Reachability {
+        let state = self.table(name).refresh().await.unwrap();
+        Reachability::of(state.metadata_location(), Some(self.server.endpoint()))
     }
 
     /// Where the readers find the table.

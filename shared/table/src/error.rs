@@ -11,7 +11,7 @@ use crate::storage::LocationError;
 /// What a failure asks of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Deliver the batch again: nothing was lost, and it may work next time.
+    /// Try again (a batch: deliver it again): nothing was lost, and it may work next time.
     Retry,
     /// Stop and have somebody look: trying again gives the same answer.
     Halt,

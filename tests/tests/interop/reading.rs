@@ -7,6 +7,7 @@ use tributary_testkit::SqlEngine;
 use tributary_tests::{Batch, GlueLake, PartitionCase, definition, deliver, transform_cases, type_cases};
 
 use crate::ground::{Engines, engines};
+use crate::jobs::{compact, expire, pairs};
 
 /// Ingests rows into a new table, one record each.
 async fn ingested(table: &str, columns: Schema, rows: &[Value]) -> GlueLake {
@@ -71,7 +72,8 @@ async fn partitions_of_time_are_read_and_filtered_by_both() {
     hold("times", transform_cases::times()).await;
 }
 
-/// Ingests each case's values twice and holds what both engines read against them, whole and filtered.
+/// Ingests each case's values twice and holds what both engines read against them, whole and filtered; and again once the two files of
+/// each partition are compacted into one, and those are deleted.
 ///
 /// All cases are tried before it panics: that one transform fails alone says more than that the first did.
 async fn hold(namespace: &str, cases: Vec<PartitionCase>) {
@@ -85,11 +87,18 @@ async fn hold(namespace: &str, cases: Vec<PartitionCase>) {
         for event in case.events() {
             deliver(&event, &context).await.unwrap();
         }
-        for engine in readers_of(case, engines) {
-            if java_misreads(case) {
-                wrong.extend(engine.rows(&table, None).map(|_| format!("{table}: {} reads it, too", engine.name())));
-            } else {
-                wrong.extend(differences(engine, &table, case));
+        for is_compacted in [false, true] {
+            if is_compacted {
+                compact(&lake, &table, pairs()).await;
+                expire(&lake, &table).await;
+            }
+            for engine in readers_of(case, engines) {
+                if java_misreads(case) {
+                    wrong
+                        .extend(engine.rows(&table, None).map(|_| format!("{table}: {} reads it, too", engine.name())));
+                } else {
+                    wrong.extend(differences(engine, &table, case));
+                }
             }
         }
     }

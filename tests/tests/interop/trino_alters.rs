@@ -1,68 +1,153 @@
-//! INV-7 against the engine that it was made for: Trino adds and drops columns without a version, at the same time as ingest runs.
+//! INV-7 against the engine that it was made for: Trino adds and drops columns without a version, at the same time as ingest runs, and
+//! compaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
-use tributary_tests::{Batch, definition, events_schema, id, ids};
+use tokio::task::JoinHandle;
+use tributary_compaction::Compaction;
+use tributary_function::JobErrorKind;
+use tributary_ingest::Context;
+use tributary_tests::{Batch, GlueLake, definition, events_schema, id, ids};
 
 use crate::ground::{engines, settle};
+use crate::jobs::{compact, everything, expire, pairs, run};
 
 /// Each round adds a column and drops it.
-const ROUNDS: std::ops::RangeInclusive<u32> = 20..=100;
+const ROUNDS: std::ops::RangeInclusive<u32> = 20..=300;
 /// Rows put back after which, and after the fewest rounds, enough was shown.
-const ROWS_HEALED_MIN: u64 = 20;
+const ROWS_HEALED_MIN: u64 = 12;
+/// Commits of compaction overwritten after which enough was shown, where it runs.
+const UNDONE_MIN: u64 = 1;
 const BATCH_ROWS: i64 = 3;
+/// Between batches, and between alterations, where compaction runs: beside writers that commit without a pause it never gets its turn.
+const BATCH_PAUSE: Duration = Duration::from_millis(100);
+const ALTER_PAUSE: Duration = Duration::from_millis(150);
+/// Between compactions, so that there is something to compact and time to overwrite it.
+const COMPACTION_PAUSE: Duration = Duration::from_millis(100);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn columns_that_trino_adds_and_drops_while_ingest_runs_cost_no_row() {
-    const TABLE: &str = "trino_alters.raced";
-    let engines = engines();
-    let lake = engines.lake_with(TABLE, definition(events_schema())).await;
-    let context = lake.context(TABLE);
-    let healed = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&healed);
-    let altering = tokio::task::spawn_blocking(move || {
+/// What Trino's alterations did to our commits.
+#[derive(Debug, Default)]
+struct Overwritten {
+    rows_healed: AtomicU64,
+    compactions_undone: AtomicU64,
+}
+
+/// Alters until enough was overwritten, and leaves a column more than there was.
+fn alter(table: &'static str, pause: Duration, is_enough: impl Fn() -> bool + Send + 'static) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(move || {
         for round in 1..=*ROUNDS.end() {
-            if round > *ROUNDS.start() && seen.load(Ordering::Relaxed) >= ROWS_HEALED_MIN {
+            if round > *ROUNDS.start() && is_enough() {
                 break;
             }
-            engines.in_trino(
-                TABLE,
-                &["ALTER TABLE {table} ADD COLUMN colour varchar", "ALTER TABLE {table} DROP COLUMN colour"],
-            );
+            for statement in ["ALTER TABLE {table} ADD COLUMN colour varchar", "ALTER TABLE {table} DROP COLUMN colour"]
+            {
+                engines().in_trino(table, &[statement]);
+                thread::sleep(pause);
+            }
         }
-        engines.in_trino(TABLE, &["ALTER TABLE {table} ADD COLUMN colour varchar"]);
-    });
-    let mut next = 0;
-    let mut send_next = async || {
-        let offsets = next..next + BATCH_ROWS;
+        engines().in_trino(table, &["ALTER TABLE {table} ADD COLUMN colour varchar"]);
+    })
+}
+
+/// Sends three rows of each of two partitions.
+async fn send(context: &Context, offsets: std::ops::Range<i64>) -> u64 {
+    let row = |partition, offset| json!({"id": id(partition, offset), "kind": "order", "colour": "red"});
+    let batch = offsets
+        .fold(Batch::new(), |batch, offset| batch.json(0, offset, &row(0, offset)).json(1, offset, &row(1, offset)));
+    settle(&batch.event(), context).await.rows_healed
+}
+
+/// Sends batches until the alterations end, and one more: the last of them may have overwritten the last commit. Returns the
+/// offset after the last.
+async fn feed(context: &Context, pause: Duration, altering: &JoinHandle<()>, overwritten: &Overwritten) -> i64 {
+    let (mut next, mut is_last) = (0, false);
+    // Ends: the rounds of the alterations are bounded.
+    while !is_last {
+        is_last = altering.is_finished();
+        let healed = send(context, next..next + BATCH_ROWS).await;
+        overwritten.rows_healed.fetch_add(healed, Ordering::Relaxed);
         next += BATCH_ROWS;
-        let colour = |partition, offset| json!({"id": id(partition, offset), "kind": "order", "colour": "red"});
-        let batch = offsets.fold(Batch::new(), |batch, offset| {
-            batch.json(0, offset, &colour(0, offset)).json(1, offset, &colour(1, offset))
-        });
-        healed.fetch_add(settle(&batch.event(), &context).await.rows_healed, Ordering::Relaxed);
-    };
-    while !altering.is_finished() {
-        send_next().await;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
     }
-    altering.await.unwrap();
-    // The last alteration may have overwritten the last commit; the next batch sees to it.
-    send_next().await;
-    let healed = healed.load(Ordering::Relaxed);
-    assert!(
-        healed >= ROWS_HEALED_MIN,
-        "{healed} rows were overwritten in {} rounds: too few to show anything",
-        ROUNDS.end()
-    );
-    let rows = engines.rows_everywhere(&lake, TABLE);
+    next
+}
+
+/// Compacts until the alterations end, whatever becomes of it. Returns how many compactions were committed.
+async fn compact_meanwhile(lake: &GlueLake, table: &str, altering: &JoinHandle<()>, overwritten: &Overwritten) -> u64 {
+    let (mut committed, mut last) = (0, None);
+    while !altering.is_finished() {
+        match run(Compaction, lake, table, &pairs()).await {
+            Ok(report) => {
+                committed += report.commits;
+                last = report.snapshot_id;
+            }
+            Err(error) => assert_eq!(error.kind(), JobErrorKind::Retry, "{error}"),
+        }
+        tokio::time::sleep(COMPACTION_PAUSE).await;
+        let state = lake.table(table).refresh().await.unwrap();
+        if last.take_if(|id| state.metadata().snapshot_by_id(*id).is_none()).is_some() {
+            overwritten.compactions_undone.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    committed
+}
+
+/// Every record is there once, and those of the last batch have the column that was left.
+fn hold_rows(lake: &GlueLake, table: &str, next: i64) {
+    let rows = engines().rows_everywhere(lake, table);
     let expected: Vec<i64> = (0..2).flat_map(|partition| (0..next).map(move |offset| id(partition, offset))).collect();
     assert_eq!(ids(&rows), expected);
     for partition in 0..2 {
         let last = rows.iter().find(|row| row["id"] == id(partition, next - 1)).unwrap();
         assert_eq!(last["colour"], "red", "the column that stayed is filled");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_trino_adds_and_drops_while_ingest_runs_cost_no_row() {
+    const TABLE: &str = "trino_alters.raced";
+    let lake = engines().lake_with(TABLE, definition(events_schema())).await;
+    let overwritten = Arc::new(Overwritten::default());
+    let seen = Arc::clone(&overwritten);
+    let altering = alter(TABLE, Duration::ZERO, move || seen.rows_healed.load(Ordering::Relaxed) >= ROWS_HEALED_MIN);
+    let next = feed(&lake.context(TABLE), Duration::ZERO, &altering, &overwritten).await;
+    altering.await.unwrap();
+    let healed = overwritten.rows_healed.load(Ordering::Relaxed);
+    assert!(healed >= ROWS_HEALED_MIN, "{healed} rows were overwritten in {} rounds: too few", ROUNDS.end());
+    hold_rows(&lake, TABLE, next);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_trino_adds_and_drops_while_ingest_and_compaction_run_cost_no_row() {
+    const TABLE: &str = "trino_alters.compacted";
+    let lake = engines().lake_with(TABLE, definition(events_schema())).await;
+    let retries = "'commit.retry.num-retries' = '20', 'commit.retry.max-wait-ms' = '500'";
+    engines().in_spark(TABLE, &[&format!("ALTER TABLE {{table}} SET TBLPROPERTIES ({retries})")]);
+    let (context, overwritten) = (lake.context(TABLE), Arc::new(Overwritten::default()));
+    let seen = Arc::clone(&overwritten);
+    let altering = alter(TABLE, ALTER_PAUSE, move || seen.compactions_undone.load(Ordering::Relaxed) >= UNDONE_MIN);
+    let (next, compactions) = tokio::join!(
+        feed(&context, BATCH_PAUSE, &altering, &overwritten),
+        compact_meanwhile(&lake, TABLE, &altering, &overwritten)
+    );
+    altering.await.unwrap();
+    assert!(
+        compactions > 0 && overwritten.compactions_undone.load(Ordering::Relaxed) > 0,
+        "{overwritten:?} of {compactions}"
+    );
+    hold_rows(&lake, TABLE, next);
+    compact(&lake, TABLE, everything()).await;
+    hold_rows(&lake, TABLE, next);
+    expire(&lake, TABLE).await;
+    hold_rows(&lake, TABLE, next);
+    assert_eq!(send(&context, 0..next).await, 0, "what was put back or taken back is not lost");
+    hold_rows(&lake, TABLE, next);
 }
 
 #[tokio::test(flavor = "multi_thread")]
