@@ -3,7 +3,7 @@
 //! Both jobs compute what is reachable whole, from every snapshot, ref, statistics entry and metadata file of the table as it
 //! stands; never from the difference between two snapshots, which misses what a third one shares.
 //!
-//! A file goes only by [`delete`](delete::Removal::delete), which compares each path once more with everything reachable.
+//! A file goes only by `Removal::delete`, which compares each path once more with everything reachable.
 
 mod delete;
 mod error;
