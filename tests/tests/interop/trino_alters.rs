@@ -18,8 +18,8 @@ use crate::jobs::{compact, everything, expire, pairs, run};
 
 /// Each round adds a column and drops it.
 const ROUNDS: std::ops::RangeInclusive<u32> = 20..=300;
-/// Rows put back after which, and after the fewest rounds, enough was shown.
-const ROWS_HEALED_MIN: u64 = 12;
+/// Rows put back after which, and after the fewest rounds, enough was shown: a batch. How many rounds that takes is up to the machine.
+const ROWS_HEALED_MIN: u64 = 2 * BATCH_ROWS as u64;
 /// Commits of compaction overwritten after which enough was shown, where it runs.
 const UNDONE_MIN: u64 = 1;
 const BATCH_ROWS: i64 = 3;
