@@ -85,7 +85,11 @@ impl LocalJob for Check {
 
     fn faults(report: &tributary_data_quality::Report) -> Option<String> {
         let (failed, errored) = (report.checks_failed, report.checks_errored);
-        (failed + errored > 0).then(|| format!("{failed} failed check(s) and {errored} that could not be judged"))
+        // In full: the table of results cuts long cells.
+        let faults = report.results.iter().filter(|result| matches!(result.status.as_str(), "FAIL" | "ERROR"));
+        let told: Vec<String> = faults.map(|result| format!("{}: {}", result.name(), result.message)).collect();
+        let counts = format!("{failed} failed check(s) and {errored} that could not be judged");
+        (failed + errored > 0).then(|| format!("{counts}: {}", told.join("; ")))
     }
 }
 
