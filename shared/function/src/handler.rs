@@ -21,6 +21,9 @@ pub type EventJson = Box<RawValue>;
 /// Time kept back from the invocation's limit, to answer before Lambda ends the process.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(1500);
 
+/// The longest that Lambda lets a function run: 15 minutes.
+const INVOCATION_MS_MAX: u64 = 15 * 60 * 1000;
+
 /// The whole `main` of a scheduled function.
 pub async fn main<J: ScheduledJob>() -> ExitCode {
     let serve = async |process| {
@@ -49,8 +52,17 @@ pub async fn handle<J: ScheduledJob>(
 
 /// When an invocation must have its answer: Lambda's own deadline less a margin. `now_ms` is since the epoch.
 pub fn deadline_of(context: &lambda_runtime::Context, now_ms: i64) -> Instant {
-    let left_ms = context.deadline.saturating_sub(u64::try_from(now_ms).unwrap_or_default());
-    Instant::now() + Duration::from_millis(left_ms).saturating_sub(DEADLINE_MARGIN)
+    Instant::now() + left(context.deadline, now_ms).saturating_sub(DEADLINE_MARGIN)
+}
+
+/// How long an invocation may take. Lambda says when it ends, in milliseconds since the epoch; cargo-lambda's emulator says how long
+/// it may take (600,000 ms), and no time since the epoch is as small as the longest that Lambda allows.
+fn left(deadline_ms: u64, now_ms: i64) -> Duration {
+    let left_ms = match deadline_ms <= INVOCATION_MS_MAX {
+        true => deadline_ms,
+        false => deadline_ms.saturating_sub(u64::try_from(now_ms).unwrap_or_default()),
+    };
+    Duration::from_millis(left_ms)
 }
 
 /// One invocation at a given time: reads the event, runs the job, logs its report and writes its metrics.
@@ -72,4 +84,17 @@ pub async fn invoke<J: ScheduledJob>(
     tracing::info!(table, report = text, "{} done", J::NAME);
     context.metrics().emit(&table, now_ms, &report);
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_a_time_and_under_the_emulator_a_length() {
+        const NOW_MS: u64 = 1_763_000_000_000;
+        for (deadline_ms, left_ms) in [(NOW_MS + 60_000, 60_000), (NOW_MS - 1, 0), (600_000, 600_000), (0, 0)] {
+            assert_eq!(left(deadline_ms, NOW_MS as i64), Duration::from_millis(left_ms), "{deadline_ms}");
+        }
+    }
 }
