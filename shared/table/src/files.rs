@@ -12,7 +12,7 @@ use iceberg::spec::{
 
 use crate::data_files::partition_path;
 use crate::error::{Blame, TableError};
-use crate::state::{TableState, parse_manifests};
+use crate::state::{TableState, read_manifest_list};
 use crate::table::Table;
 
 /// Manifests read at the same time: enough to hide S3's latency, few enough to hold in memory.
@@ -80,11 +80,6 @@ impl LiveFile {
             // A manifest's schema binds its spec; where another writer's does not, there is only the spec to name.
             Err(_) => format!("spec {}", spec.spec_id()),
         }
-    }
-
-    /// The manifest that lists it.
-    pub fn manifest_path(&self) -> &str {
-        &self.manifest.file.manifest_path
     }
 
     /// Whether it holds equality deletes for every partition (Iceberg spec, "Scan Planning").
@@ -162,11 +157,7 @@ impl Table {
 
     /// The manifests of any snapshot the table knows.
     pub async fn manifests_of(&self, state: &TableState, snapshot: &Snapshot) -> Result<Vec<ManifestFile>, TableError> {
-        let blame = Blame(self.ident());
-        let input = state.file_io().new_input(snapshot.manifest_list());
-        let bytes = input.map_err(blame.storage("open a manifest list"))?.read().await;
-        let bytes = bytes.map_err(blame.storage("read a manifest list"))?;
-        parse_manifests(&bytes, state.metadata().format_version()).map_err(blame.metadata("read a manifest list"))
+        read_manifest_list(self.ident(), state.metadata(), snapshot, state.file_io()).await
     }
 
     /// Which files a snapshot the table knows added and removed, by the manifests it wrote.

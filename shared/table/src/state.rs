@@ -6,7 +6,7 @@ use std::sync::Arc;
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    FormatVersion, ManifestFile, ManifestList, SchemaRef, SnapshotReference, TableMetadata, TableMetadataRef,
+    FormatVersion, ManifestFile, ManifestList, SchemaRef, Snapshot, SnapshotReference, TableMetadata, TableMetadataRef,
 };
 use serde::Deserialize;
 
@@ -92,11 +92,7 @@ impl TableState {
         let metadata = metadata_file::parse(&bytes).map_err(blame.metadata("parse the metadata file"))?;
         let manifests = match metadata.current_snapshot() {
             None => Vec::new(),
-            Some(head) => {
-                let input = file_io.new_input(head.manifest_list()).map_err(blame.storage("open the manifest list"))?;
-                let bytes = input.read().await.map_err(blame.storage("read the manifest list"))?;
-                parse_manifests(&bytes, metadata.format_version()).map_err(blame.metadata("read the manifest list"))?
-            }
+            Some(head) => read_manifest_list(table, &metadata, head, &file_io).await?,
         };
         Self::new(table, pointer, Arc::new(metadata), manifests, file_io)
     }
@@ -149,6 +145,19 @@ fn checkpoint_of(metadata: &TableMetadata) -> Result<Checkpoint, (Checkpoint, Ch
     let Some(text) = metadata.properties().get(CHECKPOINT_PROPERTY) else { return Ok(Checkpoint::default()) };
     let stored = Checkpoint::from_property(text).map_err(|error| (Checkpoint::default(), error.into()))?;
     lineage::reconciled(metadata, stored.clone()).map_err(|error| (stored, error.into()))
+}
+
+/// The manifests of a snapshot.
+pub(crate) async fn read_manifest_list(
+    table: &TableIdent,
+    metadata: &TableMetadata,
+    snapshot: &Snapshot,
+    file_io: &FileIO,
+) -> Result<Vec<ManifestFile>, TableError> {
+    let blame = Blame(table);
+    let input = file_io.new_input(snapshot.manifest_list()).map_err(blame.storage("open the manifest list"))?;
+    let bytes = input.read().await.map_err(blame.storage("read the manifest list"))?;
+    parse_manifests(&bytes, metadata.format_version()).map_err(blame.metadata("read the manifest list"))
 }
 
 /// The entries of a manifest list, with the sequence numbers it assigns.

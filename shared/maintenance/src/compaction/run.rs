@@ -37,21 +37,9 @@ pub enum CompactionError {
     /// An option that can't be gone by.
     #[error(transparent)]
     Option(#[from] OptionError),
-    /// The table could not be read or committed to.
+    /// The table could not be read or committed to, does not suit the options, or has a property that can't be read.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The table does not suit the options, or has a property that can't be read.
-    #[error("{remedy}: table `{table}`: expected {expected}, found {found}")]
-    Unsupported {
-        /// What to do.
-        remedy: &'static str,
-        /// The table.
-        table: String,
-        /// What is served.
-        expected: &'static str,
-        /// What the table has.
-        found: String,
-    },
     /// Groups were tried, and each failed for a reason other than another writer.
     #[error("{first} (table `{table}`: {failed} of {failed} groups failed, nothing was changed)")]
     AllFailed {
@@ -236,12 +224,12 @@ fn live_paths(live: &[LiveFile]) -> HashSet<String> {
     data.map(|file| file.path().to_owned()).collect()
 }
 
-fn refuse_timeless(table: &Table, state: &TableState, limits: &Limits) -> Result<(), CompactionError> {
+fn refuse_timeless(table: &Table, state: &TableState, limits: &Limits) -> Result<(), TableError> {
     let spec = state.metadata().default_partition_spec();
     if limits.newest_skipped == 0 || time_field(spec, state.schema()).is_some() {
         return Ok(());
     }
-    Err(CompactionError::Unsupported {
+    Err(TableError::Unsupported {
         remedy: "leave out option `skip-newest-partitions`",
         table: format_table_name(table.ident()),
         expected: "a partition field that is a time, by which partitions are newer or older",
@@ -249,9 +237,9 @@ fn refuse_timeless(table: &Table, state: &TableState, limits: &Limits) -> Result
     })
 }
 
-fn name_mapping(table: &Table, state: &TableState) -> Result<Option<NameMapping>, CompactionError> {
+fn name_mapping(table: &Table, state: &TableState) -> Result<Option<NameMapping>, TableError> {
     let Some(text) = state.metadata().properties().get(DEFAULT_SCHEMA_NAME_MAPPING) else { return Ok(None) };
-    serde_json::from_str(text).map(Some).map_err(|error| CompactionError::Unsupported {
+    serde_json::from_str(text).map(Some).map_err(|error| TableError::Unsupported {
         remedy: "correct table property `schema.name-mapping.default`",
         table: format_table_name(table.ident()),
         expected: "a name mapping as JSON",
@@ -277,7 +265,6 @@ impl CompactionError {
         match self {
             Self::Option(_) => None,
             Self::Table(error) => Some(error.remedy()),
-            Self::Unsupported { .. } => Some(Remedy::Halt),
             Self::AllFailed { remedy, .. } => Some(*remedy),
         }
     }
